@@ -1,0 +1,95 @@
+"""Human-Parsing-guided Fusion Attention (TruePose, section 4.2, Eq. 6–8).
+
+The source's self-attention is reweighted by a parsing mask (Eq. 6, 7) and its result H' becomes the keys and values
+of the target's queries (Eq. 8). H', K'_h and V'_h do not depend on the sampling step: hosts compute them once a run.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .multihead import Attention, fused_attention, merge_heads, split_heads
+
+MaskAxis = Literal["key", "query"]
+
+#: Temporaries of one row block of Eq. 7, in bytes. Three of them live at once (logits, weights, softmax).
+BLOCK_BYTES = 48 * 2**20
+
+
+@dataclass(frozen=True)
+class Reweighting:
+    """δ, σ and the axis of M in Eq. 6.
+
+    Attributes:
+        delta: weight of the region the target shows (paper: 0.6), > 0.
+        sigma: weight of everything else (paper: 0.3), > 0.
+        axis: the paper indexes an h×w mask and an hw×hw map with the same (i, j). ``"key"`` (default) reads M at the
+            attended token, ``"query"`` at the attending one.
+    """
+
+    delta: float = 0.6
+    sigma: float = 0.3
+    axis: MaskAxis = "key"
+
+    def weights(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """M' of Eq. 6, in the shape of ``logits`` ``[B, heads, n, N]``; ``mask`` is boolean ``[B, N]`` or ``[B, n]``."""
+        mask = mask[:, None, None, :] if self.axis == "key" else mask[:, None, :, None]
+        positive = torch.where(mask, 1 + self.delta, self.sigma).to(logits.dtype)
+        negative = torch.where(mask, self.delta, 1 + self.sigma).to(logits.dtype)
+        return torch.where(logits > 0, positive, negative)
+
+
+def reweighted_self_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    heads: int,
+    mask: Tensor,
+    reweighting: Reweighting = Reweighting(),
+    block_bytes: int = BLOCK_BYTES,
+) -> Tensor:
+    """H' = SoftMax((Q'K'ᵀ/√d) ⊙ M')V' (Eq. 7), in row blocks: no fused kernel multiplies logits.
+
+    Args:
+        q, k, v: Q', K', V' of the source, ``[B, N, C]``.
+        mask: M at token resolution, boolean ``[B, N]``; True where the target shows what the source has there.
+        block_bytes: how large one block's logits may be; the result does not depend on it.
+
+    Returns:
+        H' ``[B, N, C]``, before any output projection.
+    """
+    queries, keys, values = (split_heads(t, heads) for t in (q, k, v))
+    queries = queries * queries.shape[-1] ** -0.5
+    keys = keys.transpose(-1, -2)
+    row_bytes = q.shape[0] * heads * k.shape[1] * q.element_size()
+    rows = max(1, block_bytes // row_bytes)
+    blocks = []
+    for start in range(0, q.shape[1], rows):
+        logits = queries[:, :, start : start + rows] @ keys
+        rows_mask = mask if reweighting.axis == "key" else mask[:, start : start + rows]
+        logits = logits * reweighting.weights(logits, rows_mask)
+        blocks.append(logits.softmax(dim=-1) @ values)
+        del logits
+    return merge_heads(torch.cat(blocks, dim=2))
+
+
+class HPFA(nn.Module):
+    """W^{K'_h} and W^{V'_h} of one attention site (Eq. 8), initialised in training from the site's own to_k and to_v."""
+
+    def __init__(self, dim: int, device=None, dtype=None, operations=nn):
+        super().__init__()
+        self.to_k = operations.Linear(dim, dim, bias=False, device=device, dtype=dtype)
+        self.to_v = operations.Linear(dim, dim, bias=False, device=device, dtype=dtype)
+
+    def keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """H' ``[B, N, C]`` → K'_h, V'_h, each ``[B, N, C]``."""
+        return self.to_k(hidden), self.to_v(hidden)
+
+
+def fusion_attention(
+    q: Tensor, key: Tensor, value: Tensor, heads: int, attention: Attention = fused_attention
+) -> Tensor:
+    """F̃ = SoftMax(QK'_hᵀ/√d)V'_h (Eq. 8): target queries ``[B, N, C]`` look at the source ``[B or 1, M, C]``."""
+    return attention(q, key.expand(q.shape[0], -1, -1), value.expand(q.shape[0], -1, -1), heads)

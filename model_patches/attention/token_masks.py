@@ -1,0 +1,33 @@
+"""Pixel masks and label maps brought to the token grid of an attention site."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def soft_tokens(mask: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Area-average of a mask ``[B, H, W]`` over the token grid → ``[B, h * w]`` in 0–1."""
+    return F.interpolate(mask[:, None].float(), size=grid, mode="area").flatten(1)
+
+
+def mask_tokens(mask: Tensor, grid: tuple[int, int]) -> Tensor:
+    """M at token resolution: area-resized and thresholded at 0.5 → boolean ``[B, h * w]``.
+
+    A mask that has pixels keeps at least one token, however small its region is: its fullest ones.
+    """
+    cover = soft_tokens(mask, grid)
+    fullest = cover.amax(dim=1, keepdim=True)
+    return (cover >= fullest.clamp(max=0.5)) & (fullest > 0)
+
+
+def label_tokens(labels: Tensor, regions: int, grid: tuple[int, int]) -> Tensor:
+    """Prevailing label of every token: label map ``[B, H, W]`` → int64 ``[B, h * w]``."""
+    one_hot = F.one_hot(labels.long(), regions).movedim(-1, 1).float()
+    return F.interpolate(one_hot, size=grid, mode="area").argmax(dim=1).flatten(1)
+
+
+def repeat_rows(rows: Tensor, batch: int) -> Tensor:
+    """``[1 or batch, …]`` → ``[batch, …]`` without a copy."""
+    return rows if rows.shape[0] == batch else rows.expand(batch, *rows.shape[1:])
+
+

@@ -1,0 +1,143 @@
+"""Stable Diffusion in small: the host's own UNet, VAE and CLIP vision classes at a chosen width, with seeded weights.
+
+An untrained model makes noise; it exists so that graphs, tests and the demo run on a machine without any checkpoint.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.clip_vision
+import comfy.model_management
+import comfy.sd
+import comfy.supported_models
+import torch
+from torch import Tensor, nn
+
+from .comfy_binding import host_patcher
+
+
+@dataclass(frozen=True)
+class SmallSD:
+    """Sizes of a Stable Diffusion UNet.
+
+    Attributes:
+        width: channels of the first level; GroupNorm needs a multiple of 32 (SD1.5: 320).
+        context_dim: width of the cross-attention context (SD1.5: 768).
+        heads: attention heads (SD1.5: 8). Ignored by SDXL's layout, whose heads have a fixed width.
+        xl: SDXL's layout: three levels, several transformers a block, a vector condition.
+    """
+
+    width: int = 64
+    context_dim: int = 64
+    heads: int = 4
+    xl: bool = False
+
+    def unet_config(self) -> dict[str, Any]:
+        """Arguments of the host's ``UNetModel``."""
+        shared = {
+            "image_size": 32,
+            "in_channels": 4,
+            "out_channels": 4,
+            "model_channels": self.width,
+            "context_dim": self.context_dim,
+            "use_spatial_transformer": True,
+            "legacy": False,
+            "use_temporal_attention": False,
+        }
+        if self.xl:
+            return shared | {
+                "num_res_blocks": [2, 2, 2],
+                "channel_mult": [1, 2, 4],
+                "transformer_depth": [0, 0, 2, 2, 3, 3],
+                "transformer_depth_middle": 3,
+                "transformer_depth_output": [0, 0, 0, 2, 2, 2, 3, 3, 3],
+                "use_linear_in_transformer": True,
+                "num_classes": "sequential",
+                "adm_in_channels": 2816,
+                "num_heads": -1,
+                "num_head_channels": self.width // 2,
+            }
+        return shared | {
+            "num_res_blocks": [2, 2, 2, 2],
+            "channel_mult": [1, 2, 4, 4],
+            "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+            "transformer_depth_middle": 1,
+            "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+            "use_linear_in_transformer": False,
+            "adm_in_channels": None,
+            "num_heads": self.heads,
+            "num_head_channels": -1,
+        }
+
+
+def seed_weights(network: nn.Module, seed: int) -> nn.Module:
+    """Fill a network with reproducible weights: matrices by fan-in, norms with 1, biases with 0."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        if parameter.ndim < 2:
+            continue
+        values = torch.randn(parameter.shape, generator=generator) * parameter[0].numel() ** -0.5
+        parameter.data.copy_(values)
+    for module in network.modules():
+        if getattr(module, "bias", None) is not None and isinstance(module.bias, Tensor):
+            module.bias.data.zero_()
+        if isinstance(module, nn.GroupNorm | nn.LayerNorm) and module.weight is not None:
+            module.weight.data.fill_(1)
+    return network
+
+
+def build_model(sizes: SmallSD, seed: int, dtype: torch.dtype = torch.float32) -> Any:
+    """An untrained MODEL: the host's UNet and its ε-prediction, at small width."""
+    config_class = comfy.supported_models.SDXL if sizes.xl else comfy.supported_models.SD15
+    config = config_class(sizes.unet_config())
+    config.unet_config.update(sizes.unet_config())
+    compute = comfy.model_management.unet_manual_cast(dtype, comfy.model_management.get_torch_device())
+    config.set_inference_dtype(dtype, compute)
+    offload = comfy.model_management.unet_offload_device()
+    model = config.get_model({}, device=offload)
+    seed_weights(model.diffusion_model.to(dtype), seed)
+    return host_patcher(model)
+
+
+def build_vae(seed: int, width: int = 32) -> Any:
+    """An untrained VAE of Stable Diffusion's architecture (8× downscaling, 4 latent channels)."""
+    sides = {
+        "double_z": True,
+        "z_channels": 4,
+        "resolution": 256,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": width,
+        "ch_mult": [1, 1, 2, 2],
+        "num_res_blocks": 1,
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    }
+    vae = comfy.sd.VAE(sd={}, config={"params": {"ddconfig": sides, "embed_dim": 4}}, dtype=torch.float32)
+    seed_weights(vae.first_stage_model, seed)
+    return vae
+
+
+def build_clip_vision(seed: int, embedding: int = 64) -> Any:
+    """An untrained CLIP vision encoder that embeds an image into ``embedding`` numbers."""
+    config = {
+        "model_type": "clip_vision_model",
+        "num_hidden_layers": 2,
+        "hidden_size": 64,
+        "num_attention_heads": 4,
+        "intermediate_size": 128,
+        "hidden_act": "quick_gelu",
+        "num_channels": 3,
+        "patch_size": 32,
+        "image_size": 224,
+        "projection_dim": embedding,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        path.write_text(json.dumps(config))
+        clip_vision = comfy.clip_vision.ClipVisionModel(str(path))
+    seed_weights(clip_vision.model, seed)
+    return clip_vision

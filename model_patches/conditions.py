@@ -1,0 +1,238 @@
+"""What a patched attention attends to, for any host.
+
+A condition is immutable and knows two things: how to turn one site of SourceNet's pass into a memory (once a run), and
+how to answer the target's queries with it (every step). Hosts supply the plain attention and the transformer blocks.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .attention.caa import CAA, alignment_attention, neglected_regions, region_scores, take_regions
+from .attention.hpfa import HPFA, Reweighting, fusion_attention, reweighted_self_attention
+from .attention.multihead import Attention
+from .attention.reference import reference_attention
+from .attention.token_masks import label_tokens, mask_tokens
+from .errors import PatchError
+from .networks.truepose import TruePose
+from .sites import Site
+from .source import HiddenSpace, SourceSite
+
+Fusion = Literal["paper", "residual"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Keys and values of one site, constant over a run; ``[S, M, C]``. ``exists`` marks real rows of M."""
+
+    key: Tensor
+    value: Tensor
+    exists: Tensor | None = None
+
+    def to(self, like: Tensor) -> "Memory":
+        """In the dtype and on the device of the queries."""
+        return Memory(self.key.to(like), self.value.to(like), self.exists)
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """One step's question at one site.
+
+    Attributes:
+        q, k, v: the target's projections, ``[B, N, C]``.
+        heads: number of heads.
+        weight: how strongly to answer: a number, or ``[1 or B, N, 1]``.
+        plain: the attention the site would have computed, on demand.
+        attention: the host's multi-head attention.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    heads: int
+    weight: float | Tensor
+    plain: Callable[[], Tensor]
+    attention: Attention
+
+
+class Immutable:
+    """Copying gives the object itself: hosts deep-copy or share patches, and both must mean the same."""
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class Condition(ABC, Immutable):
+    """One paper's condition over the UNet."""
+
+    #: Which attention of the block it patches.
+    attention_name: Literal["attn1", "attn2"]
+
+    @abstractmethod
+    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
+        """The site's memory. ``target`` is TargetNet's transformer block."""
+
+    @abstractmethod
+    def answer(self, memory: Memory, query: Query) -> Tensor:
+        """What the site's attention gives instead of ``query.plain()``, ``[B, N, C]``."""
+
+    def check(self, site: Site, target: nn.Module) -> None:
+        """Raise :class:`PatchError` where the condition does not fit TargetNet's block."""
+
+
+def _mix(plain: Callable[[], Tensor], patched: Tensor, weight: float | Tensor) -> Tensor:
+    if isinstance(weight, float) and weight == 1.0:
+        return patched
+    return torch.lerp(plain(), patched, _as_weight(weight, patched))
+
+
+def _as_weight(weight: float | Tensor, like: Tensor) -> float | Tensor:
+    return weight.to(like) if isinstance(weight, Tensor) else weight
+
+
+@dataclass(frozen=True, eq=False)
+class HPFACondition(Condition):
+    """Human-parsing-guided fusion attention (TruePose Eq. 6–8).
+
+    Attributes:
+        mask: M, the parts of the source that the target pose shows, boolean ``[1 or S, H, W]``.
+        reweighting: δ, σ and the mask's axis.
+        weights: trained W^{K'_h}, W^{V'_h}; None takes the site's own to_k and to_v (training-free).
+        hidden_space: how H' reaches the projections.
+        fusion: ``"paper"`` puts F̃ in place of self-attention (Eq. 8), ``"residual"`` adds it.
+    """
+
+    mask: Tensor
+    reweighting: Reweighting = field(default_factory=Reweighting)
+    weights: TruePose | None = None
+    hidden_space: HiddenSpace = "paper"
+    fusion: Fusion = "paper"
+    attention_name = "attn1"
+
+    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
+        mask = mask_tokens(self.mask.to(source.q.device), source.grid)
+        hidden = reweighted_self_attention(source.q, source.k, source.v, source.heads, mask, self.reweighting)
+        if self.hidden_space == "block":
+            hidden = source.complete(hidden)
+        if self.weights is None:
+            return Memory(target.attn1.to_k(hidden), target.attn1.to_v(hidden))
+        return Memory(*self._module(site).keys_values(hidden))
+
+    def answer(self, memory: Memory, query: Query) -> Tensor:
+        fused = fusion_attention(query.q, memory.key, memory.value, query.heads, query.attention)
+        if self.fusion == "paper":
+            return _mix(query.plain, fused, query.weight)
+        return query.plain() + _as_weight(query.weight, fused) * fused
+
+    def check(self, site: Site, target: nn.Module) -> None:
+        if self.weights is not None:
+            _check_width("HPFA", site, self.weights.shape.hpfa.get(site), target.attn1.to_k.weight.shape[0])
+
+    def _module(self, site: Site) -> HPFA:
+        return self.weights.hpfa[site.key]
+
+
+@dataclass(frozen=True, eq=False)
+class CAACondition(Condition):
+    """CLIP-guided attention alignment (TruePose Eq. 9), added to the block's cross-attention before its ``to_out``.
+
+    Attributes:
+        labels: the source's parsing, integer ``[1 or S, H, W]``, 0 = background.
+        regions: CLIP embedding of every label's crop, ``[1 or S, labels, D]``.
+        count: K, how many of the most neglected regions are used (paper: 2).
+        weights: trained projection, W^{K^clip} and W^{V^clip}; None takes the site's own to_k and to_v.
+    """
+
+    labels: Tensor
+    regions: Tensor
+    count: int = 2
+    weights: TruePose | None = None
+    attention_name = "attn2"
+
+    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
+        device, rows = source.q.device, source.q.shape[0]
+        number = self.regions.shape[1]
+        labels = label_tokens(self.labels.to(device), number, source.grid).expand(rows, -1)
+        scores = region_scores(source.q, source.k, source.heads, labels, number)
+        chosen, exists = neglected_regions(scores, self.count)
+        tokens = take_regions(self.regions.to(source.q).expand(rows, -1, -1), chosen)
+        if self.weights is None:
+            tokens = fit_width(tokens, target.attn2.to_k.weight.shape[1])
+            key, value = target.attn2.to_k(tokens), target.attn2.to_v(tokens)
+        else:
+            key, value = self._module(site).keys_values(self.weights.region_projection(tokens))
+        return Memory(key, value, None if exists.all() else exists)
+
+    def answer(self, memory: Memory, query: Query) -> Tensor:
+        aligned = alignment_attention(
+            query.q, memory.key, memory.value, query.heads, memory.exists, query.attention
+        )
+        return query.plain() + _as_weight(query.weight, aligned) * aligned
+
+    def check(self, site: Site, target: nn.Module) -> None:
+        width, context = target.attn2.to_k.weight.shape
+        if self.weights is None:
+            fit_width(self.regions[:, :1], context)
+            return
+        _check_width("CAA", site, self.weights.shape.caa.get(site), width)
+        expected, given = self.weights.shape.region_dim, self.regions.shape[-1]
+        if expected != given:
+            raise PatchError(
+                f"These TruePose weights were trained with CLIP embeddings of width {expected}, and the CLIP vision "
+                f"model gave width {given}. Load the encoder they were trained with (the paper's is ViT-L/14, 768)."
+            )
+
+    def _module(self, site: Site) -> CAA:
+        return self.weights.caa[site.key]
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceCondition(Condition):
+    """Reference attention by concatenation: TruePose's baseline B2, and what MCLD's ReferenceNet is built on."""
+
+    attention_name = "attn1"
+
+    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
+        features = source.features()
+        return Memory(target.attn1.to_k(features), target.attn1.to_v(features))
+
+    def answer(self, memory: Memory, query: Query) -> Tensor:
+        seen = reference_attention(
+            query.q, query.k, query.v, memory.key, memory.value, query.heads, query.attention
+        )
+        return _mix(query.plain, seen, query.weight)
+
+
+def fit_width(tokens: Tensor, width: int) -> Tensor:
+    """Bring CLIP embeddings ``[…, D]`` to the context's width without weights: zeros fill what is missing.
+
+    SD1.5's context and CLIP ViT-L's image embedding are both 768 wide. SDXL's context begins with CLIP ViT-L's 768.
+    """
+    missing = width - tokens.shape[-1]
+    if missing < 0:
+        raise PatchError(
+            f"The CLIP vision model gives embeddings of width {tokens.shape[-1]}, and this model's context is only "
+            f"{width} wide. Load CLIP ViT-L/14 (768), or give CAA trained TruePose weights."
+        )
+    return F.pad(tokens, (0, missing))
+
+
+def _check_width(module: str, site: Site, trained: int | None, width: int) -> None:
+    if trained is None:
+        raise PatchError(
+            f"The TruePose weights have no {module} module for site '{site}' of this model. They were made for another "
+            "base model, or for fewer sites: connect the base model they were trained on, or choose fewer sites."
+        )
+    if trained != width:
+        raise PatchError(
+            f"The TruePose weights are {trained} wide at site '{site}', and this model is {width} wide there. They "
+            "were made for another base model: connect the one they were trained on."
+        )

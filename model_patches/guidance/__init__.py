@@ -1,0 +1,1 @@
+"""What happens to predictions between two sampling steps, in pure PyTorch."""

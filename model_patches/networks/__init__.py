@@ -1,0 +1,1 @@
+"""Networks with weights, in pure PyTorch; every class takes ``device, dtype, operations``."""

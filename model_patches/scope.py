@@ -1,0 +1,43 @@
+"""Where, when and how strongly a patch acts."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .attention.token_masks import soft_tokens
+from .conditions import Immutable
+
+
+@dataclass(frozen=True, eq=False)
+class Scope(Immutable):
+    """A patch's reach.
+
+    Attributes:
+        strength: 0 is off, 1 is the paper.
+        first_sigma, last_sigma: active while first ≥ σ ≥ last.
+        mask: where in the target, ``[1 or B, H, W]`` in 0–1; None is everywhere.
+    """
+
+    strength: float = 1.0
+    first_sigma: float = float("inf")
+    last_sigma: float = 0.0
+    mask: Tensor | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether the patch can be left out altogether."""
+        return self.strength == 0 or self.first_sigma < self.last_sigma or self._blank
+
+    @property
+    def _blank(self) -> bool:
+        return self.mask is not None and not bool(self.mask.any())
+
+    def active(self, sigma: float) -> bool:
+        """Whether the patch acts at noise level ``sigma``."""
+        return self.first_sigma >= sigma >= self.last_sigma
+
+    def tokens(self, grid: tuple[int, int], device) -> float | Tensor:
+        """The weight of every token: a number without a mask, else ``[1 or B, h * w, 1]``."""
+        if self.mask is None:
+            return self.strength
+        return self.strength * soft_tokens(self.mask.to(device), grid)[..., None]
