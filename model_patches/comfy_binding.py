@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from .conditions import Condition, Immutable, Memory, Query
 from .errors import PatchError
-from .networks.pose_encoder import PoseEncoder
 from .scope import Scope
 from .sites import Site, select_sites
 from .source import SourceSite
@@ -310,19 +309,15 @@ class PosePatch(HostPatch):
         run = self.run(extra)
         grid = tuple(h.shape[-2:])
         features = run.once((self, grid, h.dtype), lambda: self._features(h))
-        rows = h.shape[0] // features.shape[0]
         check_rows(features.shape[0], h.shape[0] // len(extra["cond_or_uncond"]))
-        return h + features.repeat(rows, 1, 1, 1)
+        return h + features.repeat(h.shape[0] // features.shape[0], 1, 1, 1)
 
     def _features(self, h: Tensor) -> Tensor:
-        height, width = h.shape[-2:]
-        pose = nn.functional.interpolate(self.pose.to(h), size=(8 * height, 8 * width), mode="bilinear", antialias=True)
-        encoder: PoseEncoder = self.network.model.pose_encoder
-        features = encoder(pose)
-        weight = self.scope.tokens((height, width), h.device)
-        if isinstance(weight, Tensor):
-            weight = weight.movedim(-1, 1).unflatten(-1, (height, width)).to(h)
-        return features * weight
+        grid = tuple(h.shape[-2:])
+        size = tuple(8 * side for side in grid)
+        pose = nn.functional.interpolate(self.pose.to(h), size=size, mode="bilinear", antialias=True)
+        weight = self.scope.over(grid, h.device)
+        return self.network.model.pose_encoder(pose) * (weight.to(h) if isinstance(weight, Tensor) else weight)
 
 
 def check_rows(given: int, batch: int) -> None:

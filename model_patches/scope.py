@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .attention.token_masks import soft_tokens
+from .attention.token_masks import soft_grid
 from .conditions import Immutable
 
 
@@ -36,8 +36,13 @@ class Scope(Immutable):
         """Whether the patch acts at noise level ``sigma``."""
         return self.first_sigma >= sigma >= self.last_sigma
 
-    def tokens(self, grid: tuple[int, int], device) -> float | Tensor:
-        """The weight of every token: a number without a mask, else ``[1 or B, h * w, 1]``."""
+    def over(self, grid: tuple[int, int], device) -> float | Tensor:
+        """The weight of every cell of a grid ``(h, w)``: a number without a mask, else ``[1 or B, 1, h, w]``."""
         if self.mask is None:
             return self.strength
-        return self.strength * soft_tokens(self.mask.to(device), grid)[..., None]
+        return self.strength * soft_grid(self.mask.to(device), grid)
+
+    def tokens(self, grid: tuple[int, int], device) -> float | Tensor:
+        """The same, a token each: a number, or ``[1 or B, h * w, 1]``."""
+        weight = self.over(grid, device)
+        return weight.flatten(2).movedim(1, 2) if isinstance(weight, Tensor) else weight

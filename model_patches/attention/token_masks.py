@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def soft_tokens(mask: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Area-average of a mask ``[B, H, W]`` over the token grid → ``[B, h * w]`` in 0–1."""
-    return F.interpolate(mask[:, None].float(), size=grid, mode="area").flatten(1)
+def soft_grid(mask: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Area-average of a mask ``[B, H, W]`` over a grid ``(h, w)`` → ``[B, 1, h, w]`` in 0–1."""
+    return F.interpolate(mask[:, None].float(), size=grid, mode="area")
 
 
 def mask_tokens(mask: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -15,7 +15,7 @@ def mask_tokens(mask: Tensor, grid: tuple[int, int]) -> Tensor:
 
     A mask that has pixels keeps at least one token, however small its region is: its fullest ones.
     """
-    cover = soft_tokens(mask, grid)
+    cover = soft_grid(mask, grid).flatten(1)
     fullest = cover.amax(dim=1, keepdim=True)
     return (cover >= fullest.clamp(max=0.5)) & (fullest > 0)
 
@@ -24,10 +24,3 @@ def label_tokens(labels: Tensor, regions: int, grid: tuple[int, int]) -> Tensor:
     """Prevailing label of every token: label map ``[B, H, W]`` → int64 ``[B, h * w]``."""
     one_hot = F.one_hot(labels.long(), regions).movedim(-1, 1).float()
     return F.interpolate(one_hot, size=grid, mode="area").argmax(dim=1).flatten(1)
-
-
-def repeat_rows(rows: Tensor, batch: int) -> Tensor:
-    """``[1 or batch, …]`` → ``[batch, …]`` without a copy."""
-    return rows if rows.shape[0] == batch else rows.expand(batch, *rows.shape[1:])
-
-

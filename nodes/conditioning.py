@@ -1,0 +1,38 @@
+"""CONDITIONING for methods that take no text."""
+
+import torch
+from comfy_api.latest import io
+
+from ..model_patches.comfy_binding import transformer_blocks
+from .errors import names_itself
+
+
+class MannequinConditioning(io.ComfyNode):
+    """Empty positive and negative, told apart by the sampler."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinConditioning",
+            display_name="Conditioning Without Text",
+            category="Mannequin/Conditioning",
+            description=(
+                "Positive and negative conditioning for methods without text, such as TruePose. Both are empty; what "
+                "differs is that Mannequin's patches act on the positive and leave the negative alone: the null "
+                "condition of classifier-free guidance."
+            ),
+            inputs=[io.Model.Input("model", tooltip="The model that will be sampled; its context width is read off.")],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="The condition."),
+                io.Conditioning.Output(display_name="negative", tooltip="The null condition ∅."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, model) -> io.NodeOutput:
+        block = next(iter(transformer_blocks(model).values()))
+        context = torch.zeros(1, 1, block.attn2.to_k.weight.shape[1])
+        pooled = torch.zeros(1, 1280)
+        positive, negative = ([[context, {"pooled_output": pooled}]] for _ in range(2))
+        return io.NodeOutput(positive, negative)

@@ -1,0 +1,24 @@
+"""Errors as a user meets them: the node's name, what came in, what was expected, how to get it."""
+
+import functools
+from collections.abc import Callable
+
+from ..model_patches.errors import PatchError
+from ..preprocessors.errors import ConditionError
+
+
+class NodeError(ValueError):
+    """A sentence that begins with the node's name."""
+
+
+def names_itself(execute: Callable) -> Callable:
+    """Decorate a node's ``execute``: what it cannot do is said under the node's display name."""
+
+    @functools.wraps(execute)
+    def wrapper(cls, *args, **kwargs):
+        try:
+            return execute(cls, *args, **kwargs)
+        except (PatchError, ConditionError) as error:
+            raise NodeError(f"{cls.GET_SCHEMA().display_name}: {error}") from error
+
+    return wrapper

@@ -1,0 +1,61 @@
+"""Guidance over whole predictions."""
+
+from comfy_api.latest import io
+
+from ..model_patches.comfy_guiders import RegionBlendGuider
+from .checks import check_numbers
+from .errors import names_itself
+
+
+class MannequinRegionBlendGuider(io.ComfyNode):
+    """Two looks in one picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinRegionBlendGuider",
+            display_name="Region Blend Guider",
+            category="Mannequin/Guidance",
+            description=(
+                "Style transfer (TruePose 5.4; MCLD, supplement Eq. 7): inside the mask the picture follows one patched "
+                "model, outside it another. Both start from one checkpoint; any method can patch either. For "
+                "SamplerCustomAdvanced."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="Patched with the source: its look appears inside the mask."),
+                io.Conditioning.Input("positive", tooltip="Conditioning of the source's branch."),
+                io.Conditioning.Input("negative", tooltip="Null condition of the source's branch."),
+                io.Model.Input("reference_model", tooltip="Patched with the reference: its look stays outside."),
+                io.Conditioning.Input("reference_positive", tooltip="Conditioning of the reference's branch."),
+                io.Conditioning.Input("reference_negative", tooltip="Null condition of the reference's branch."),
+                io.Mask.Input("mask", tooltip="m: white takes the source's look. Over the generated image, any size."),
+                io.Float.Input(
+                    "cfg",
+                    default=3.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="ω of classifier-free guidance, for both branches (paper: 3.5).",
+                ),
+            ],
+            outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(
+        cls,
+        model,
+        positive,
+        negative,
+        reference_model,
+        reference_positive,
+        reference_negative,
+        mask,
+        cfg,
+    ) -> io.NodeOutput:
+        check_numbers(mask, "The mask")
+        guider = RegionBlendGuider(model, reference_model, mask)
+        guider.set_branches(positive, negative, reference_positive, reference_negative)
+        guider.set_cfg(cfg)
+        return io.NodeOutput(guider)

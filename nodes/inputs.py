@@ -1,0 +1,58 @@
+"""Inputs that several nodes share, and the scope they describe."""
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..model_patches import comfy_binding
+from ..model_patches.scope import Scope
+from ..model_patches.sites import SYNTAX
+
+WEIGHTS_FOLDER = "mannequin"
+
+
+def scope_inputs(default_strength: float = 1.0) -> list:
+    """Strength, span of the schedule and region: the last widgets of every apply node."""
+    return [
+        io.Float.Input(
+            "strength",
+            default=default_strength,
+            min=0.0,
+            max=4.0,
+            step=0.05,
+            tooltip="How much of it: 0 is exactly the unpatched model, 1 is the paper.",
+        ),
+        io.Float.Input(
+            "start_percent",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Where in the schedule it begins to act: 0 is the first step.",
+        ),
+        io.Float.Input(
+            "end_percent",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Where in the schedule it stops acting: 1 is the last step.",
+        ),
+        io.Mask.Input(
+            "region",
+            optional=True,
+            tooltip="Where in the generated image it acts, any size. Not connected: everywhere. All black: nowhere.",
+        ),
+    ]
+
+
+def sites_input(default: str = "all") -> io.String.Input:
+    """Which attention sites of the UNet a node patches."""
+    return io.String.Input("sites", default=default, tooltip=f"Which attention sites of the UNet it patches. {SYNTAX}")
+
+
+def scope_of(model, strength: float, start_percent: float, end_percent: float, region: Tensor | None) -> Scope:
+    """The scope those inputs describe."""
+    first, last = comfy_binding.sigmas_between(model, start_percent, end_percent)
+    if start_percent > end_percent:
+        strength = 0.0
+    return Scope(float(strength), first, last, region)

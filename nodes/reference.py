@@ -1,0 +1,40 @@
+"""Reference attention: the plain way to look at a source, and the papers' baseline."""
+
+from comfy_api.latest import io
+
+from ..model_patches import comfy_binding
+from ..model_patches.conditions import ReferenceCondition
+from .errors import names_itself
+from .inputs import scope_inputs, scope_of, sites_input
+from .types import SourceNetwork
+
+
+class MannequinApplyReference(io.ComfyNode):
+    """Keys and values of target and source, side by side."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinApplyReference",
+            display_name="Apply Reference Attention",
+            category="Mannequin/Reference",
+            description=(
+                "Self-attention that sees the source's tokens beside the target's own (AnimateAnyone; TruePose's "
+                "baseline B2). Works without trained weights on any SD1.5 or SDXL checkpoint."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model to patch."),
+                SourceNetwork.Input("source", tooltip="From SourceNet."),
+                sites_input(),
+                *scope_inputs(),
+            ],
+            outputs=[io.Model.Output(tooltip="The model, looking at the source.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(
+        cls, model, source, sites, strength, start_percent, end_percent, region=None
+    ) -> io.NodeOutput:
+        scope = scope_of(model, strength, start_percent, end_percent, region)
+        return io.NodeOutput(comfy_binding.apply_condition(model, ReferenceCondition(), source, sites, scope))

@@ -1,0 +1,1 @@
+"""Training and evaluation, standing alone: ``python -m training.…`` from the repository root."""

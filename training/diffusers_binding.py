@@ -1,0 +1,174 @@
+"""The second host: the same conditions that ComfyUI patches into its UNet, inside a diffusers UNet, with gradients.
+
+Sites carry ComfyUI's names, so that weights trained here load there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
+from model_patches.attention.multihead import fused_attention
+from model_patches.conditions import Condition, Memory, Query
+from model_patches.sites import Site
+from model_patches.source import SourceSite
+from torch import Tensor, nn
+
+#: Memory of every condition at every site it acts on.
+Memories = Sequence[tuple[Condition, Mapping[Site, Memory]]]
+
+
+def transformer_blocks(unet: UNet2DConditionModel) -> dict[Site, BasicTransformerBlock]:
+    """Every transformer block under the name ComfyUI gives its place, in the order of the forward pass."""
+    stride = unet.config.layers_per_block + 1
+    places = [
+        *(("input", 1 + i * stride + j, a) for i, j, a in _attentions(unet.down_blocks)),
+        ("middle", 0, unet.mid_block.attentions[0]),
+        *(("output", i * stride + j, a) for i, j, a in _attentions(unet.up_blocks)),
+    ]
+    return {
+        Site(part, number, index): block
+        for part, number, attention in places
+        for index, block in enumerate(attention.transformer_blocks)
+    }
+
+
+def _attentions(blocks: nn.ModuleList) -> Iterator[tuple[int, int, nn.Module]]:
+    for i, block in enumerate(blocks):
+        for j, attention in enumerate(getattr(block, "attentions", None) or ()):
+            yield i, j, attention
+
+
+def remember(
+    source: UNet2DConditionModel,
+    target: UNet2DConditionModel,
+    conditions: Sequence[tuple[Condition, Sequence[Site]]],
+    latent: Tensor,
+    context: Tensor,
+) -> Memories:
+    """One pass of SourceNet at t = 0 (TruePose Eq. 3) and every condition's memory of it, with gradients.
+
+    Args:
+        source, target: SourceNet and TargetNet; one network may be both.
+        conditions: each condition with the sites it acts on.
+        latent: z_s in the UNet's scale, ``[S, C, h, w]``.
+        context: SourceNet's cross-attention context, ``[S, tokens, D]``.
+    """
+    blocks = transformer_blocks(target)
+    memories: list[tuple[Condition, dict[Site, Memory]]] = [(condition, {}) for condition, _ in conditions]
+
+    def visit(site: Site, features: SourceSite) -> None:
+        for (condition, sites), (_, memory) in zip(conditions, memories, strict=True):
+            if site in sites:
+                memory[site] = condition.remember(site, features, blocks[site])
+
+    with _observed(source, visit):
+        timesteps = torch.zeros(latent.shape[0], device=latent.device)
+        source(latent, timesteps, encoder_hidden_states=context)
+    return memories
+
+
+@contextmanager
+def conditioned(
+    target: UNet2DConditionModel, memories: Memories, keep: Tensor | None = None, weight: float = 1.0
+) -> Iterator[None]:
+    """Within the block, TargetNet's attention obeys the conditions.
+
+    Args:
+        keep: which rows of the batch carry the condition, boolean ``[B]``; the others are the null condition ∅ of
+            classifier-free guidance. None is all.
+        weight: 1 is the paper.
+    """
+    blocks = transformer_blocks(target)
+    processors = {}
+    for condition, memory in memories:
+        for site in memory:
+            attention = getattr(blocks[site], condition.attention_name)
+            previous = processors.get(attention)
+            processors[attention] = _ConditionProcessor(condition, memory[site], keep, weight, previous)
+    with _processors(processors):
+        yield
+
+
+@contextmanager
+def _processors(processors: Mapping[nn.Module, object]) -> Iterator[None]:
+    before = {attention: attention.processor for attention in processors}
+    try:
+        for attention, processor in processors.items():
+            attention.set_processor(processor)
+        yield
+    finally:
+        for attention, processor in before.items():
+            attention.set_processor(processor)
+
+
+def _project(attention: nn.Module, hidden: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    context = hidden if context is None else context
+    return attention.to_q(hidden), attention.to_k(context), attention.to_v(context)
+
+
+def _output(attention: nn.Module, hidden: Tensor) -> Tensor:
+    for layer in attention.to_out:
+        hidden = layer(hidden)
+    return hidden
+
+
+@dataclass(frozen=True, eq=False)
+class _ConditionProcessor:
+    condition: Condition
+    memory: Memory
+    keep: Tensor | None
+    weight: float
+    previous: "_ConditionProcessor | None"
+
+    def __call__(self, attention, hidden_states, encoder_hidden_states=None, **kwargs) -> Tensor:
+        q, k, v = _project(attention, hidden_states, encoder_hidden_states)
+        return _output(attention, self.attend(q, k, v, attention.heads))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        def plain() -> Tensor:
+            inner = fused_attention if self.previous is None else self.previous.attend
+            return inner(q, k, v, heads)
+
+        query = Query(q, k, v, heads, self.weight, plain, fused_attention)
+        answer = self.condition.answer(self.memory.to(q), query)
+        if self.keep is None or self.keep.all():
+            return answer
+        return torch.where(self.keep[:, None, None], answer, plain())
+
+
+@contextmanager
+def _observed(unet: UNet2DConditionModel, visit: Callable[[Site, SourceSite], None]) -> Iterator[None]:
+    """Within the block, a forward pass of ``unet`` calls ``visit`` at every site and is itself unchanged."""
+    grid: list[tuple[int, int]] = [(0, 0)]
+    streams: dict[Site, Tensor] = {}
+    handles = []
+
+    def observe(site: Site, block: BasicTransformerBlock):
+        def keep_stream(module, args) -> None:
+            streams[site] = args[0]
+
+        def process(attention, hidden_states, encoder_hidden_states=None, **kwargs) -> Tensor:
+            q, k, v = _project(attention, hidden_states, encoder_hidden_states)
+            visit(site, SourceSite(q, k, v, streams.pop(site), attention.heads, grid[0], block))
+            return _output(attention, fused_attention(q, k, v, attention.heads))
+
+        handles.append(block.register_forward_pre_hook(keep_stream))
+        return process
+
+    def keep_grid(module, args, kwargs) -> None:
+        hidden = args[0] if args else kwargs["hidden_states"]
+        grid[0] = tuple(hidden.shape[-2:])
+
+    parts = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
+    for attention in [a for part in parts for a in getattr(part, "attentions", None) or ()]:
+        handles.append(attention.register_forward_pre_hook(keep_grid, with_kwargs=True))
+    blocks = transformer_blocks(unet)
+    try:
+        with _processors({block.attn1: observe(site, block) for site, block in blocks.items()}):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
