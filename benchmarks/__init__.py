@@ -1,0 +1,1 @@
+"""Speed and memory as ratios of interleaved runs; ``python dev.py bench NAME``."""

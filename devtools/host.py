@@ -1,0 +1,68 @@
+"""ComfyUI inside this process: importable, on the CPU where there is nothing better, with the pack as ``mannequin``.
+
+The host's top level has a module ``nodes``, the pack a folder ``nodes``: the host's folder comes first on the path and
+the repository last, for ``training``, ``devtools`` and ``benchmarks``.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COMFYUI_VARIABLE = "MANNEQUIN_COMFYUI"
+
+
+def comfyui_folder() -> Path:
+    """Where the host lies: the folder in ``MANNEQUIN_COMFYUI``, which ``dev.py`` sets.
+
+    Raises:
+        RuntimeError: it is not set or holds no ComfyUI.
+    """
+    folder = Path(os.environ.get(COMFYUI_VARIABLE, ROOT / ".mannequin" / "comfyui"))
+    if not (folder / "comfy" / "model_patcher.py").is_file():
+        raise RuntimeError(
+            f"There is no ComfyUI in {folder}. Run 'python dev.py test', which fetches one, or set {COMFYUI_VARIABLE} "
+            "to a ComfyUI checkout."
+        )
+    return folder
+
+
+def declare_torchvision_operators() -> None:
+    """Let ``import torchvision`` succeed beside a torch build that cannot load its compiled operators.
+
+    The host uses torchvision's transforms only; a schema for the two operators that its import registers is enough.
+    """
+    import torch
+
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        # The registration lives as long as the object does.
+        declare_torchvision_operators.library = library
+
+
+def import_host() -> None:
+    """Make ``comfy`` and ``mannequin`` importable; the second call does nothing."""
+    if "mannequin" in sys.modules:
+        return
+    import torch
+
+    folder = str(comfyui_folder())
+    sys.path[:] = [folder, *(p for p in sys.path if Path(p or ".").resolve() != ROOT), str(ROOT)]
+    declare_torchvision_operators()
+    arguments = importlib.import_module("comfy.cli_args").args
+    arguments.cpu = not torch.cuda.is_available()
+    arguments.use_pytorch_cross_attention = True
+    spec = importlib.util.spec_from_file_location(
+        "mannequin", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["mannequin"] = package
+    spec.loader.exec_module(package)
