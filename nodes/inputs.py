@@ -56,3 +56,19 @@ def scope_of(model, strength: float, start_percent: float, end_percent: float, r
     if start_percent > end_percent:
         strength = 0.0
     return Scope(float(strength), first, last, region)
+
+
+def people_inputs() -> list:
+    """What to do when a picture shows nobody, or several people."""
+    return [
+        io.Combo.Input(
+            "on_no_person",
+            options=["error", "skip"],
+            tooltip="Nobody found: stop and say so, or go on with an empty result.",
+        ),
+        io.Combo.Input(
+            "on_several",
+            options=["largest", "most central", "all", "error"],
+            tooltip="Several people found: who counts.",
+        ),
+    ]

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Everything a developer runs, each with its own set-up: ``python dev.py demo | test | serve | bench | parity``.
+
+Standard library only. The environment and a ComfyUI to test against go into ``.mannequin/`` beside this file.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from devtools import environment  # noqa: E402
+from devtools.say import say  # noqa: E402
+
+COMMANDS = {
+    "demo": ("devtools.demo", "transfer a pose in a real ComfyUI and show where the pictures are"),
+    "test": ("pytest", "run the tests (--slow adds the exhaustive ones; other words go to pytest)"),
+    "serve": ("devtools.serve", "run a ComfyUI with the pack in it, on a free port, until Ctrl-C"),
+    "bench": ("benchmarks", "measure speed and memory: bench step [--quick]"),
+    "parity": ("devtools.parity", "recompute golden files with our modules"),
+    "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),
+}
+
+
+def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]:
+    """What ``python -m`` runs for a command."""
+    module = COMMANDS[command][0]
+    if command == "bench":
+        if not rest or rest[0].startswith("-"):
+            names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "main()" in path.read_text())
+            raise SystemExit(f"Which benchmark? There is {', '.join(names)}: python dev.py bench {names[0]}")
+        return f"benchmarks.{rest[0]}", rest[1:]
+    if command == "test" and "--slow" in rest:
+        return module, ["-m", "", *(word for word in rest if word != "--slow")]
+    return module, rest
+
+
+def main() -> int:
+    usage = "\n".join(f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        description="commands:\n" + usage, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="command")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="words for the command")
+    arguments = parser.parse_args()
+    module, rest = module_and_arguments(arguments.command, arguments.rest)
+    try:
+        python, comfyui = environment.ensure(ROOT)
+    except environment.SetupError as error:
+        say(str(error))
+        return 1
+    # Paths on the command line are relative to where the user stands; only pytest is run from the clone.
+    where = ROOT if module == "pytest" else Path.cwd()
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    variables = os.environ | {"MANNEQUIN_COMFYUI": str(comfyui), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    try:
+        return subprocess.run([str(python), "-m", module, *rest], cwd=where, env=variables, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Human parsing: what is where on a person."""
+
+import torch
+from comfy_api.latest import io, ui
+
+from ..preprocessors.errors import ConditionError
+from ..preprocessors.images import check_image
+from ..preprocessors.keypoints import from_pose_keypoint
+from ..preprocessors.labels import LIP_20
+from ..preprocessors.overlay import overlay
+from ..preprocessors.parsing import parse
+from ..preprocessors.regions import region_crops
+from ..preprocessors.selection import select
+from .errors import names_itself
+from .inputs import people_inputs
+from .progress import per_picture
+from .types import Parsing, PoseKeypoint, RegionEmbeddings
+
+
+class MannequinParsePerson(io.ComfyNode):
+    """The bundled, coarse parsing."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinParsePerson",
+            display_name="Parse Person (coarse)",
+            category="Mannequin/Preprocess",
+            description=(
+                "Labels every pixel of a person (face, hair, upper clothes, trousers, arms, legs, shoes) with the "
+                "bundled BlazePose; nothing to download. Coarse: it cannot tell skirts, dresses, coats or hats."
+            ),
+            inputs=[
+                io.Image.Input("image", tooltip="Photos; the very images that go into VAE Encode."),
+                *people_inputs(),
+            ],
+            outputs=[Parsing.Output("parsing", tooltip="A label for every pixel (LIP's twenty).")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, image, on_no_person, on_several) -> io.NodeOutput:
+        return io.NodeOutput(parse(image, on_no_person, on_several, per_picture(len(image))))
+
+
+class MannequinPreviewParsing(io.ComfyNode):
+    """Colours and a legend over the photo."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinPreviewParsing",
+            display_name="Preview Parsing",
+            category="Mannequin/Preprocess",
+            description="Shows a parsing as colours over its photo, with a legend of the labels that occur.",
+            inputs=[
+                io.Image.Input("image", tooltip="The photo the parsing was made from."),
+                Parsing.Input("parsing", tooltip="From Parse Person."),
+            ],
+            outputs=[io.Image.Output(tooltip="Photo, colours and legend.")],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, image, parsing) -> io.NodeOutput:
+        check_same_pictures(image, parsing)
+        shown = overlay(image, parsing)
+        return io.NodeOutput(shown, ui=ui.PreviewImage(shown, cls=cls))
+
+
+class MannequinParsingMask(io.ComfyNode):
+    """Labels as a mask."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinParsingMask",
+            display_name="Parsing to Mask",
+            category="Mannequin/Preprocess",
+            description="A mask of the named labels. Grow, shrink and feather it with ComfyUI's own mask nodes.",
+            inputs=[
+                Parsing.Input("parsing", tooltip="From Parse Person."),
+                io.String.Input(
+                    "labels",
+                    default="Upper-clothes, Pants",
+                    tooltip=f"Labels, with commas between them: {', '.join(LIP_20)}.",
+                ),
+            ],
+            outputs=[io.Mask.Output(tooltip="White where any of the labels is.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, parsing, labels) -> io.NodeOutput:
+        names = [name for name in labels.split(",") if name.strip()]
+        return io.NodeOutput(parsing.mask(names).float())
+
+
+class MannequinSelectParsing(io.ComfyNode):
+    """Target-oriented selection."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinSelectParsing",
+            display_name="Select Parsing",
+            category="Mannequin/TruePose",
+            description=(
+                "Target-oriented source parsing selection (TruePose 4.2): the parts of the source that the target pose "
+                "shows. A pose without legs drops trousers and shoes."
+            ),
+            inputs=[
+                Parsing.Input("parsing", tooltip="Parsing of the source."),
+                PoseKeypoint.Input("pose", tooltip="Keypoints of the target."),
+            ],
+            outputs=[io.Mask.Output(tooltip="M of Eq. 6, for Apply HPFA.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, parsing, pose) -> io.NodeOutput:
+        return io.NodeOutput(select(parsing, from_pose_keypoint(pose)).float())
+
+
+class MannequinEncodeRegions(io.ComfyNode):
+    """CLIP embeddings of the parsing's regions."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinEncodeRegions",
+            display_name="Encode Regions",
+            category="Mannequin/TruePose",
+            description=(
+                "Cuts the rectangle around every parsing label out of the source and embeds it with CLIP (TruePose, "
+                "Eq. 4), for Apply CAA."
+            ),
+            inputs=[
+                io.ClipVision.Input("clip_vision", tooltip="CLIP ViT-L/14 is the paper's."),
+                io.Image.Input("image", tooltip="The source photo."),
+                Parsing.Input("parsing", tooltip="Its parsing."),
+            ],
+            outputs=[RegionEmbeddings.Output("regions", tooltip="An embedding for every label that occurs.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, clip_vision, image, parsing) -> io.NodeOutput:
+        image = check_image(image)
+        check_same_pictures(image, parsing)
+        crops = list(region_crops(image, parsing))
+        step = per_picture(len(crops))
+        embeddings: torch.Tensor | None = None
+        for row, label, crop in crops:
+            # crop=False keeps the whole rectangle: CLIP's own preprocessing would cut off head and feet.
+            embedding = clip_vision.encode_image(crop, crop=False).image_embeds[0].float()
+            if embeddings is None:
+                embeddings = torch.zeros(len(image), len(parsing.names), embedding.shape[-1])
+            embeddings[row, label] = embedding
+            step()
+        if embeddings is None:
+            raise ConditionError("The parsing has no label but the background: nobody was found in the source photo.")
+        return io.NodeOutput((parsing.labels, embeddings))
+
+
+def check_same_pictures(image: torch.Tensor, parsing) -> None:
+    """Raise where a parsing was not made from these very pictures."""
+    if image.shape[:3] != parsing.labels.shape:
+        pictures, height, width = parsing.labels.shape
+        raise ConditionError(
+            f"The image is {image.shape[0]} × {image.shape[2]}×{image.shape[1]} and the parsing {pictures} × "
+            f"{width}×{height} (pictures × width×height). Connect the image that went into Parse Person."
+        )

@@ -1,0 +1,193 @@
+"""A coarse parsing that needs no download: BlazePose's mask, cut along the limbs.
+
+Every pixel of the person takes the label of the nearest body part, in units of that part's thickness. Whether a limb is
+bare is read off its colour: it is compared with the face's. Skirts, dresses, coats and hats cannot be told this way.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .blazepose import Person, find_people
+from .images import check_image
+from .labels import Parsing, label_number
+from .people import OnNoPerson, OnSeveral, choose_people
+
+#: The parsing is computed with the longer side at most this, and enlarged.
+WORKING_SIDE = 640
+MASK_THRESHOLD = 0.5
+#: How far a bare limb's chromaticity may lie from the face's.
+SKIN_DISTANCE = 0.03
+
+
+@dataclass(frozen=True)
+class Part:
+    """A body part on both sides, as a stick between landmarks with a thickness in units of the shoulders' width.
+
+    Attributes:
+        label: without its side: "arm" is Left-arm and Right-arm.
+        left, right: landmark numbers of the stick's ends.
+        clothed: what the part is where both sides together do not have the colour of skin; None is always bare.
+    """
+
+    label: str
+    left: tuple[int, int]
+    right: tuple[int, int]
+    thickness: float
+    clothed: str | None = None
+
+
+#: BlazePose landmarks: 0 nose; 2, 5 eyes; 7, 8 ears; 9, 10 mouth; 11, 12 shoulders; 13, 14 elbows; 15, 16 wrists; 19,
+#: 20 index fingers; 23, 24 hips; 25, 26 knees; 27, 28 ankles; 29, 30 heels; 31, 32 toes.
+TORSO = (11, 12, 24, 23)
+PARTS = (
+    Part("arm", (11, 13), (12, 14), 0.20, clothed="Upper-clothes"),
+    Part("arm", (13, 15), (14, 16), 0.16, clothed="Upper-clothes"),
+    Part("arm", (15, 19), (16, 20), 0.16),
+    Part("leg", (23, 25), (24, 26), 0.26, clothed="Pants"),
+    Part("leg", (25, 27), (26, 28), 0.20, clothed="Pants"),
+    Part("shoe", (29, 31), (30, 32), 0.16),
+)
+
+
+def parse(
+    image: Tensor,
+    on_no_person: OnNoPerson = "error",
+    on_several: OnSeveral = "largest",
+    progress: Callable[[], None] = lambda: None,
+) -> Parsing:
+    """The coarse parsing of an IMAGE ``[B, H, W, C]`` in 0–1.
+
+    Args:
+        on_no_person: raise, or give a picture of background only.
+        on_several: keep the largest person, all of them, or raise.
+        progress: called after every picture.
+
+    Raises:
+        ConditionError: what the options ask for, or no proper image.
+    """
+    image = check_image(image)
+    maps = []
+    for number, picture in enumerate(image):
+        people = choose_people(find_people(picture), on_no_person, on_several, number)
+        maps.append(_parse_picture(picture, people))
+        progress()
+    return Parsing(torch.stack(maps))
+
+
+def _parse_picture(picture: Tensor, people: list[Person]) -> Tensor:
+    height, width = picture.shape[:2]
+    scale = min(1.0, WORKING_SIDE / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    stretch = torch.tensor([size[1] / width, size[0] / height])
+    small = _resize(picture.movedim(-1, 0), size).movedim(0, -1)
+    labels = torch.zeros(size, dtype=torch.uint8)
+    # The largest person comes first and is drawn last, over the others.
+    for person in reversed(people):
+        mask = _resize(person.mask[None], size)[0] > MASK_THRESHOLD
+        landmarks = torch.cat([person.landmarks[:, :2] * stretch, person.landmarks[:, 2:]], 1)
+        labels = torch.where(mask, _label_person(small, mask, landmarks), labels)
+    return F.interpolate(labels[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(torch.uint8)
+
+
+def _resize(channels: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(channels[None], size=size, mode="area")[0]
+
+
+def _label_person(picture: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+    points = landmarks[:, :2]
+    height, width = mask.shape
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    pixels = torch.stack([x, y], -1)
+    unit = _body_unit(points)
+    skin = _skin(picture, pixels, points, mask)
+    distances, numbers = [], []
+    for label, distance in _parts(picture, pixels, points, mask, unit, skin):
+        distances.append(distance)
+        numbers.append(label_number(label))
+    nearest = torch.stack(distances).argmin(0)
+    return torch.tensor(numbers, dtype=torch.uint8)[nearest]
+
+
+def _body_unit(points: Tensor) -> float:
+    """The width of the shoulders, or what it would be of someone seen from the side: half the torso's length."""
+    shoulders = (points[11] - points[12]).norm()
+    torso = (points[[11, 12]].mean(0) - points[[23, 24]].mean(0)).norm()
+    return max(float(torch.maximum(shoulders, 0.55 * torso)), 1.0)
+
+
+def _parts(
+    picture: Tensor, pixels: Tensor, points: Tensor, mask: Tensor, unit: float, skin: Tensor | None
+) -> Iterator[tuple[str, Tensor]]:
+    """Label and distance, in units of the part's thickness, of every part."""
+    face, hair = _head(pixels, points, unit)
+    yield "Face", face
+    yield "Hair", hair
+    yield "Upper-clothes", _polygon_distance(pixels, points[list(TORSO)]) / (0.2 * unit)
+    for part in PARTS:
+        left, right = (_stick_distance(pixels, *points[list(stick)]) for stick in (part.left, part.right))
+        core = mask & (torch.minimum(left, right) < 0.5 * part.thickness * unit)
+        bare = part.clothed is None or _is_skin(picture, core, skin)
+        for side, distance in (("Left", left), ("Right", right)):
+            yield (f"{side}-{part.label}" if bare else part.clothed), distance / (part.thickness * unit)
+
+
+def _head(pixels: Tensor, points: Tensor, unit: float) -> tuple[Tensor, Tensor]:
+    """Distances to the face, an ellipse about the nose along the head's own axis, and to the hair around it."""
+    ears, mouth = points[[7, 8]], points[[9, 10]].mean(0)
+    eyes = points[[2, 5]].mean(0)
+    up = eyes - mouth
+    up = up / up.norm().clamp(min=1e-3)
+    size = max(float((ears[0] - ears[1]).norm()), float((eyes - mouth).norm()) * 1.6, 0.22 * unit)
+    centre = (eyes + mouth) / 2
+    relative = pixels - centre
+    along = relative @ up
+    across = relative @ torch.stack([up[1], -up[0]])
+    face = ((along / (0.68 * size)) ** 2 + (across / (0.48 * size)) ** 2).sqrt()
+    crown = centre + up * 0.35 * size
+    hair = (pixels - crown).norm(dim=-1) / (0.75 * size)
+    # Inside the face's ellipse the face always wins; around it the hair does, until the shoulders.
+    return torch.where(face < 1, face * 0.01, face * 2), hair
+
+
+def _stick_distance(pixels: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Distance of every pixel to the segment from ``start`` to ``end``."""
+    direction = end - start
+    along = ((pixels - start) @ direction / direction.square().sum().clamp(min=1e-6)).clamp(0, 1)
+    return (pixels - start - along[..., None] * direction).norm(dim=-1)
+
+
+def _polygon_distance(pixels: Tensor, corners: Tensor) -> Tensor:
+    """Distance to a polygon's edge; 0 inside it (even–odd rule)."""
+    inside = torch.zeros(pixels.shape[:2], dtype=torch.bool)
+    distance = torch.full(pixels.shape[:2], torch.inf)
+    for start, end in zip(corners, corners.roll(-1, 0), strict=True):
+        distance = torch.minimum(distance, _stick_distance(pixels, start, end))
+        crosses = (pixels[..., 1] < start[1]) != (pixels[..., 1] < end[1])
+        slope = (end[0] - start[0]) / torch.where(end[1] == start[1], torch.ones(()), end[1] - start[1])
+        inside ^= crosses & (pixels[..., 0] < start[0] + (pixels[..., 1] - start[1]) * slope)
+    return torch.where(inside, 0.0, distance)
+
+
+def _chromaticity(colours: Tensor) -> Tensor:
+    return colours[..., :2] / colours.sum(-1, keepdim=True).clamp(min=1e-3)
+
+
+def _skin(picture: Tensor, pixels: Tensor, points: Tensor, mask: Tensor) -> Tensor | None:
+    """Colour of the face between eyes and mouth, ``[3]``; None where no face is to be seen."""
+    radius = (points[[2, 5]].mean(0) - points[[9, 10]].mean(0)).norm() * 0.6
+    face = mask & ((pixels - points[0]).norm(dim=-1) < radius)
+    return picture[face].median(0).values if int(face.sum()) >= 4 else None
+
+
+def _is_skin(picture: Tensor, core: Tensor, skin: Tensor | None) -> bool:
+    """Whether most of a limb's core has the face's hue and, roughly, its brightness."""
+    if skin is None or not bool(core.any()):
+        return False
+    limb = picture[core].median(0).values
+    hue = float((_chromaticity(limb) - _chromaticity(skin)).norm())
+    brightness = float(limb.sum() / skin.sum().clamp(min=1e-3))
+    return hue < SKIN_DISTANCE and 0.6 < brightness < 1.6

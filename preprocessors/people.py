@@ -1,0 +1,69 @@
+"""What happens when a picture shows nobody, or several people: an option, never a crash."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor
+
+from .blazepose import Person, find_people
+from .errors import ConditionError
+from .images import check_image
+from .keypoints import Frame, from_blazepose
+
+OnNoPerson = Literal["error", "skip"]
+OnSeveral = Literal["largest", "most central", "all", "error"]
+
+
+def choose_people(people: list[Person], on_no_person: str, on_several: str, number: int) -> list[Person]:
+    """Who counts, by a node's options; ``number`` is the picture's place in the batch, for the error."""
+    if not people and on_no_person == "error":
+        raise ConditionError(
+            f"Nobody was found in picture {number + 1} of the batch. Take a photo in which a person fills a good part "
+            "of the height, or set on_no_person to 'skip'."
+        )
+    if len(people) > 1 and on_several == "error":
+        raise ConditionError(
+            f"{len(people)} people were found in picture {number + 1} of the batch. Crop the photo to one, or set "
+            "on_several to 'largest'."
+        )
+    if on_several == "largest":
+        return people[:1]
+    if on_several == "most central":
+        return sorted(people, key=_off_centre)[:1]
+    return people
+
+
+def _off_centre(person: Person) -> float:
+    """Distance of the hips' middle from the picture's, in pixels."""
+    height, width = person.mask.shape
+    return float((person.landmarks[[23, 24], :2].mean(0) - person.landmarks.new_tensor([width / 2, height / 2])).norm())
+
+
+def detect_poses(
+    image: Tensor,
+    on_no_person: OnNoPerson = "error",
+    on_several: OnSeveral = "largest",
+    threshold: float = 0.5,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Frame]:
+    """OpenPose-18 keypoints of an IMAGE ``[B, H, W, C]`` in 0–1, a frame a picture.
+
+    Args:
+        on_no_person: raise, or give a frame without people.
+        on_several: who counts.
+        threshold: keypoints less visible than this, in 0–1, are not seen.
+        progress: called after every picture.
+
+    Raises:
+        ConditionError: what the options ask for, or no proper image.
+    """
+    image = check_image(image)
+    height, width = image.shape[1:3]
+    frames = []
+    for number, picture in enumerate(image):
+        people = choose_people(find_people(picture), on_no_person, on_several, number)
+        frames.append(from_blazepose(people, width, height, threshold))
+        progress()
+    return frames
+
+
