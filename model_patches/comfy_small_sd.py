@@ -16,7 +16,8 @@ import comfy.supported_models
 import torch
 from torch import Tensor, nn
 
-from .comfy_binding import host_patcher
+from .comfy_binding import host_operations, host_patcher, transformer_blocks
+from .networks.truepose import TruePose, TruePoseShape
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,8 @@ def seed_weights(network: nn.Module, seed: int) -> nn.Module:
     """Fill a network with reproducible weights: matrices by fan-in, norms with 1, biases with 0."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
-        if parameter.ndim < 2:
-            continue
-        values = torch.randn(parameter.shape, generator=generator) * parameter[0].numel() ** -0.5
-        parameter.data.copy_(values)
+        fan_in = parameter[0].numel() if parameter.ndim > 1 else parameter.numel()
+        parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * fan_in**-0.5)
     for module in network.modules():
         if getattr(module, "bias", None) is not None and isinstance(module.bias, Tensor):
             module.bias.data.zero_()
@@ -141,3 +140,14 @@ def build_clip_vision(seed: int, embedding: int = 64) -> Any:
         clip_vision = comfy.clip_vision.ClipVisionModel(str(path))
     seed_weights(clip_vision.model, seed)
     return clip_vision
+
+
+def build_truepose(model: Any, region_dim: int, seed: int) -> Any:
+    """Untrained TruePose weights that fit a MODEL, in the host's care."""
+    blocks = transformer_blocks(model)
+    unet = model.get_model_object("diffusion_model")
+    widths = {site: block.attn1.to_k.weight.shape[0] for site, block in blocks.items()}
+    context_dim = next(iter(blocks.values())).attn2.to_k.weight.shape[1]
+    shape = TruePoseShape.full(widths, context_dim, region_dim, unet.model_channels)
+    network = TruePose(shape, dtype=torch.float32, operations=host_operations())
+    return host_patcher(seed_weights(network, seed).eval().requires_grad_(False))

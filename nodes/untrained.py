@@ -2,7 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..model_patches.comfy_small_sd import SmallSD, build_clip_vision, build_model, build_vae
+from ..model_patches.comfy_small_sd import SmallSD, build_clip_vision, build_model, build_truepose, build_vae
+from .types import TruePoseWeights
 
 LAYOUTS = {"SD1.5": False, "SDXL": True}
 
@@ -18,7 +19,7 @@ class MannequinUntrainedModel(io.ComfyNode):
             category="Mannequin/Loaders",
             description=(
                 "Builds a small model with random weights, to try a graph on a machine without a checkpoint. It makes "
-                "noise, not people: put Load Checkpoint in its place for pictures."
+                "noise, not people: for pictures put Load Checkpoint, Load CLIP Vision and Load TruePose in its place."
             ),
             inputs=[
                 io.Combo.Input("layout", options=list(LAYOUTS), tooltip="Which UNet layout it is a small copy of."),
@@ -43,6 +44,7 @@ class MannequinUntrainedModel(io.ComfyNode):
                 io.Model.Output(display_name="MODEL", tooltip="The UNet, predicting noise (ε)."),
                 io.Vae.Output(display_name="VAE", tooltip="An autoencoder of Stable Diffusion's architecture."),
                 io.ClipVision.Output(display_name="CLIP_VISION", tooltip="An image encoder of CLIP's architecture."),
+                TruePoseWeights.Output(display_name="TRUEPOSE", tooltip="TruePose's modules, for this UNet."),
             ],
             is_experimental=True,
         )
@@ -50,5 +52,10 @@ class MannequinUntrainedModel(io.ComfyNode):
     @classmethod
     def execute(cls, layout: str, width: int, seed: int) -> io.NodeOutput:
         sizes = SmallSD(width=width, xl=LAYOUTS[layout])
-        vae, clip_vision = build_vae(seed + 1), build_clip_vision(seed + 2, sizes.context_dim)
-        return io.NodeOutput(build_model(sizes, seed), vae, clip_vision)
+        model = build_model(sizes, seed)
+        return io.NodeOutput(
+            model,
+            build_vae(seed + 1),
+            build_clip_vision(seed + 2, sizes.context_dim),
+            build_truepose(model, sizes.context_dim, seed + 3),
+        )

@@ -1,0 +1,418 @@
+"""Draws the example graphs: ``python -m devtools.draw_workflows`` writes ``workflows/*.json`` from what stands here.
+
+Sockets and widgets come from a running server's ``/object_info``, so that a graph never disagrees with its nodes.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .client import Client
+from .graph_format import WIDGET_TYPES, widget_names
+from .host import ROOT
+from .say import say
+from .server import PACK, Server
+
+COLUMN, LINE, GAP = 330, 22, 40
+NOTE = "MarkdownNote"
+
+
+@dataclass
+class Drawn:
+    """A node in a graph; ``node["name"]`` is the output of that name, for another node's input."""
+
+    number: int
+    type: str
+    column: int
+    values: dict[str, Any]
+    title: str | None = None
+    models: list[dict[str, str]] = field(default_factory=list)
+
+    def __getitem__(self, output: str) -> "tuple[Drawn, str]":
+        return self, output
+
+
+class Graph:
+    """Nodes in columns, from left to right as data flows."""
+
+    def __init__(self, info: dict[str, dict]):
+        self.info = info
+        self.nodes: list[Drawn] = []
+
+    def add(self, column: int, type: str, title: str | None = None, models=(), **values: Any) -> Drawn:
+        node = Drawn(len(self.nodes) + 1, type, column, values, title, list(models))
+        self.nodes.append(node)
+        return node
+
+    def note(self, column: int, text: str) -> None:
+        self.add(column, NOTE, text=text)
+
+    def json(self) -> dict:
+        """The workflow as the front end saves it."""
+        links: list[list] = []
+        drawn = {node.number: self._node(node, links) for node in self.nodes}
+        for link in links:
+            drawn[link[1]]["outputs"][link[2]]["links"].append(link[0])
+        bottoms: dict[int, int] = {}
+        for node in self.nodes:
+            entry = drawn[node.number]
+            entry["pos"] = [node.column * COLUMN, bottoms.get(node.column, 0)]
+            bottoms[node.column] = entry["pos"][1] + entry["size"][1] + GAP + 30
+        return {
+            "last_node_id": len(self.nodes),
+            "last_link_id": len(links),
+            "nodes": list(drawn.values()),
+            "links": links,
+            "groups": [],
+            "config": {},
+            "extra": {},
+            "version": 0.4,
+        }
+
+    def _node(self, node: Drawn, links: list[list]) -> dict:
+        entry: dict[str, Any] = {"id": node.number, "type": node.type, "flags": {}, "order": node.number - 1, "mode": 0}
+        if node.title:
+            entry["title"] = node.title
+        if node.type == NOTE:
+            size = [COLUMN - GAP, 60 + LINE * (len(node.values["text"]) // 34 + node.values["text"].count("\n"))]
+            return entry | {"size": size, "inputs": [], "outputs": [], "widgets_values": [node.values["text"]]}
+        info = self.info[node.type]
+        inputs = []
+        for name, kind in self._sockets(info):
+            origin = node.values.get(name)
+            link = None
+            if isinstance(origin, tuple):
+                source, output = origin
+                slot = self.info[source.type]["output_name"].index(output)
+                link = len(links) + 1
+                links.append([link, source.number, slot, node.number, len(inputs), kind])
+            inputs.append({"name": name, "type": kind, "link": link})
+        outputs = [
+            {"name": name, "type": kind, "links": []}
+            for name, kind in zip(info["output_name"], info["output"], strict=True)
+        ]
+        widgets = [
+            "fixed" if name is None else node.values.get(name, self._default(info, name)) for name in widget_names(info)
+        ]
+        properties: dict[str, Any] = {"Node name for S&R": node.type}
+        if node.type.startswith("Mannequin"):
+            properties["cnr_id"] = PACK
+        if node.models:
+            properties["models"] = node.models
+        rows = max(len(inputs), len(outputs)) + len(widgets) + (9 if node.type in ("LoadImage", "SaveImage") else 0)
+        height = 40 + LINE * rows + (200 if node.type in ("MannequinPreviewParsing", "PreviewImage") else 0)
+        return entry | {
+            "size": [COLUMN - GAP, height],
+            "inputs": inputs,
+            "outputs": outputs,
+            "properties": properties,
+            "widgets_values": widgets,
+        }
+
+    @staticmethod
+    def _sockets(info: dict) -> list[tuple[str, str]]:
+        return [
+            (name, info["input"][group][name][0])
+            for group in ("required", "optional")
+            for name in info.get("input_order", {}).get(group, [])
+            if isinstance(info["input"][group][name][0], str) and info["input"][group][name][0] not in WIDGET_TYPES
+        ]
+
+    @staticmethod
+    def _default(info: dict, name: str) -> Any:
+        kind, *rest = next(info["input"][group][name] for group in info["input"] if name in info["input"][group])
+        settings = rest[0] if rest else {}
+        options = kind if isinstance(kind, list) else settings.get("options")
+        return settings.get("default", options[0] if options else None)
+
+
+def photos(graph: Graph, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
+    """Source, its parsing, and the target's pose: what every TruePose graph begins with."""
+    source = graph.add(0, "LoadImage", "Source", image="mannequin_source.png")
+    target = graph.add(0, "LoadImage", "Target pose", image="mannequin_pose.png")
+    fitted = graph.add(
+        1,
+        "ImageScale",
+        "Source, at the model's size",
+        image=source["IMAGE"],
+        upscale_method="lanczos",
+        width=width,
+        height=height,
+        crop="center",
+    )
+    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
+    parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
+    return fitted, pose, parsing
+
+
+def truepose(info: dict) -> Graph:
+    """Figure 3 of the paper, with a model that needs no download."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**TruePose** (Figure 3 of the paper). SourceNet reads the source once; HPFA and CAA let TargetNet look at it; "
+        "the pose encoder places the body.\n\nThe model here is **untrained**: it shows the wiring and makes noise. For "
+        "pictures, replace *Untrained Small Model* by Load Checkpoint (SD1.5), Load CLIP Vision (ViT-L/14) and Load "
+        "TruePose.",
+    )
+    fitted, pose, parsing = photos(graph, 176, 352)
+    parts = graph.add(1, "MannequinUntrainedModel")
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], width=176, height=352)
+    latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=parts["VAE"])
+    graph.add(3, "MannequinPreviewParsing", image=fitted["IMAGE"], parsing=parsing["PARSING"])
+    mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
+    regions = graph.add(
+        3,
+        "MannequinEncodeRegions",
+        clip_vision=parts["CLIP_VISION"],
+        image=fitted["IMAGE"],
+        parsing=parsing["PARSING"],
+    )
+    source = graph.add(3, "MannequinSourceNet", model=parts["MODEL"], latent=latent["LATENT"])
+    posed = graph.add(
+        4,
+        "MannequinApplyPoseEncoder",
+        model=parts["MODEL"],
+        truepose=parts["TRUEPOSE"],
+        pose=skeleton["IMAGE"],
+    )
+    fused = graph.add(
+        4,
+        "MannequinApplyHPFA",
+        model=posed["MODEL"],
+        source=source["SOURCE_NET"],
+        parsing_mask=mask["MASK"],
+        truepose=parts["TRUEPOSE"],
+    )
+    aligned = graph.add(
+        5,
+        "MannequinApplyCAA",
+        model=fused["MODEL"],
+        source=source["SOURCE_NET"],
+        regions=regions["REGION_EMBEDDINGS"],
+        truepose=parts["TRUEPOSE"],
+    )
+    empty = graph.add(5, "MannequinConditioning", model=parts["MODEL"])
+    noise = graph.add(5, "EmptyLatentImage", width=176, height=352, batch_size=1)
+    sampled = graph.add(
+        6,
+        "KSampler",
+        model=aligned["MODEL"],
+        positive=empty["positive"],
+        negative=empty["negative"],
+        latent_image=noise["LATENT"],
+        seed=0,
+        steps=8,
+        cfg=3.5,
+        sampler_name="ddim",
+        scheduler="ddim_uniform",
+        denoise=1.0,
+    )
+    picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=parts["VAE"])
+    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/truepose")
+    graph.add(7, "PreviewImage", "Target pose", images=skeleton["IMAGE"])
+    return graph
+
+
+def training_free(info: dict) -> Graph:
+    """HPFA and CAA on an ordinary SD1.5 checkpoint, the pose by ControlNet, words by CLIP, a LoRA if there is one."""
+    hub = "https://huggingface.co"
+    checkpoint_file = "v1-5-pruned-emaonly-fp16.safetensors"
+    control_file, vision_file = "control_v11p_sd15_openpose_fp16.safetensors", "clip_vision_vit_l_14.safetensors"
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**TruePose without training**: HPFA and CAA on any SD1.5 (or SDXL) checkpoint. The checkpoint is its own "
+        "SourceNet; a ControlNet gives the pose, text the rest. A LoRA goes behind Load Checkpoint, before everything "
+        "else.\n\nLook at *strength* and *start_percent* of Apply HPFA first: later and weaker keeps the pose, earlier "
+        "and stronger keeps the clothes.",
+    )
+    fitted, pose, parsing = photos(graph, 352, 704)
+    checkpoint = graph.add(
+        1,
+        "CheckpointLoaderSimple",
+        ckpt_name=checkpoint_file,
+        models=[
+            {
+                "name": checkpoint_file,
+                "url": f"{hub}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{checkpoint_file}",
+                "directory": "checkpoints",
+            }
+        ],
+    )
+    vision = graph.add(
+        1,
+        "CLIPVisionLoader",
+        clip_name=vision_file,
+        models=[
+            {
+                "name": vision_file,
+                "url": f"{hub}/openai/clip-vit-large-patch14/resolve/main/model.safetensors",
+                "directory": "clip_vision",
+            }
+        ],
+    )
+    control = graph.add(
+        1,
+        "ControlNetLoader",
+        control_net_name=control_file,
+        models=[
+            {
+                "name": control_file,
+                "url": f"{hub}/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/{control_file}",
+                "directory": "controlnet",
+            }
+        ],
+    )
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], width=352, height=704)
+    latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=checkpoint["VAE"])
+    words = "photo of a woman in a coat walking in a street, full body"
+    positive = graph.add(2, "CLIPTextEncode", "Prompt", clip=checkpoint["CLIP"], text=words)
+    negative = graph.add(2, "CLIPTextEncode", "Negative prompt", clip=checkpoint["CLIP"], text="blurry, deformed")
+    mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
+    regions = graph.add(
+        3,
+        "MannequinEncodeRegions",
+        clip_vision=vision["CLIP_VISION"],
+        image=fitted["IMAGE"],
+        parsing=parsing["PARSING"],
+    )
+    source = graph.add(
+        3,
+        "MannequinSourceNet",
+        model=checkpoint["MODEL"],
+        latent=latent["LATENT"],
+        conditioning=positive["CONDITIONING"],
+    )
+    posed = graph.add(
+        3,
+        "ControlNetApplyAdvanced",
+        positive=positive["CONDITIONING"],
+        negative=negative["CONDITIONING"],
+        control_net=control["CONTROL_NET"],
+        image=skeleton["IMAGE"],
+        strength=1.0,
+    )
+    fused = graph.add(
+        4,
+        "MannequinApplyHPFA",
+        model=checkpoint["MODEL"],
+        source=source["SOURCE_NET"],
+        parsing_mask=mask["MASK"],
+        sites="mid, up",
+        strength=0.8,
+        start_percent=0.1,
+    )
+    aligned = graph.add(
+        5,
+        "MannequinApplyCAA",
+        model=fused["MODEL"],
+        source=source["SOURCE_NET"],
+        regions=regions["REGION_EMBEDDINGS"],
+        strength=0.3,
+    )
+    noise = graph.add(5, "EmptyLatentImage", width=352, height=704, batch_size=1)
+    sampled = graph.add(
+        6,
+        "KSampler",
+        model=aligned["MODEL"],
+        positive=posed["positive"],
+        negative=posed["negative"],
+        latent_image=noise["LATENT"],
+        seed=0,
+        steps=30,
+        cfg=6.0,
+        sampler_name="dpmpp_2m",
+        scheduler="karras",
+        denoise=1.0,
+    )
+    picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=checkpoint["VAE"])
+    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/training_free")
+    return graph
+
+
+def style_transfer(info: dict) -> Graph:
+    """Two sources in one picture: the first inside the mask, the second outside (TruePose 5.4)."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**Style transfer** (TruePose 5.4): inside the mask the picture follows the source, outside it the reference, "
+        "both in the reference's pose. Any method can patch either branch.\n\nThe model here is **untrained**.",
+    )
+    fitted, _, parsing = photos(graph, 176, 352)
+    parts = graph.add(1, "MannequinUntrainedModel")
+    other = graph.add(0, "LoadImage", "Reference", image="mannequin_pose.png")
+    scaled = graph.add(
+        1,
+        "ImageScale",
+        "Reference, at the model's size",
+        image=other["IMAGE"],
+        upscale_method="lanczos",
+        width=176,
+        height=352,
+        crop="center",
+    )
+    reference_parsing = graph.add(2, "MannequinParsePerson", "Parse reference", image=scaled["IMAGE"])
+    looks = []
+    for picture, parsed, name in ((fitted, parsing, "source"), (scaled, reference_parsing, "reference")):
+        latent = graph.add(2, "VAEEncode", pixels=picture["IMAGE"], vae=parts["VAE"])
+        mask = graph.add(3, "MannequinParsingMask", parsing=parsed["PARSING"], labels="Face, Hair, Upper-clothes, Pants")
+        net = graph.add(3, "MannequinSourceNet", f"SourceNet, {name}", model=parts["MODEL"], latent=latent["LATENT"])
+        looks.append(
+            graph.add(
+                4,
+                "MannequinApplyHPFA",
+                f"Look of the {name}",
+                model=parts["MODEL"],
+                source=net["SOURCE_NET"],
+                parsing_mask=mask["MASK"],
+            )
+        )
+    region = graph.add(
+        3, "MannequinParsingMask", "Where the source's look goes", parsing=reference_parsing["PARSING"], labels="Upper-clothes"
+    )
+    empty = graph.add(4, "MannequinConditioning", model=parts["MODEL"])
+    guider = graph.add(
+        5,
+        "MannequinRegionBlendGuider",
+        model=looks[0]["MODEL"],
+        positive=empty["positive"],
+        negative=empty["negative"],
+        reference_model=looks[1]["MODEL"],
+        reference_positive=empty["positive"],
+        reference_negative=empty["negative"],
+        mask=region["MASK"],
+    )
+    noise = graph.add(5, "RandomNoise", noise_seed=0)
+    sampler = graph.add(5, "KSamplerSelect", sampler_name="ddim")
+    sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="ddim_uniform", steps=8, denoise=1.0)
+    latent = graph.add(5, "EmptyLatentImage", width=176, height=352, batch_size=1)
+    sampled = graph.add(
+        6,
+        "SamplerCustomAdvanced",
+        noise=noise["NOISE"],
+        guider=guider["GUIDER"],
+        sampler=sampler["SAMPLER"],
+        sigmas=sigmas["SIGMAS"],
+        latent_image=latent["LATENT"],
+    )
+    picture = graph.add(6, "VAEDecode", samples=sampled["output"], vae=parts["VAE"])
+    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/style_transfer")
+    return graph
+
+
+GRAPHS = {"truepose": truepose, "truepose_training_free": training_free, "style_transfer": style_transfer}
+
+
+def main() -> None:
+    with Server() as server:
+        info = Client(server.url).object_info()
+    for name, draw in GRAPHS.items():
+        path = Path(ROOT / "workflows" / f"{name}.json")
+        path.write_text(json.dumps(draw(info).json(), indent=1) + "\n", encoding="utf-8")
+        say(f"{path}")
+
+
+if __name__ == "__main__":
+    main()
