@@ -74,6 +74,16 @@ def transformer_blocks(model: Any) -> dict[Site, nn.Module]:
     }
 
 
+def width_of(block: nn.Module) -> int:
+    """Feature width of a transformer block."""
+    return block.attn1.to_k.weight.shape[0]
+
+
+def context_width_of(block: nn.Module) -> int:
+    """Width of the cross-attention context that a transformer block takes."""
+    return block.attn2.to_k.weight.shape[1]
+
+
 @dataclass(frozen=True, eq=False)
 class SourceNet(Immutable):
     """The second UNet and what it looks at; it runs once in every sampling run.
@@ -118,14 +128,7 @@ class Run:
                     memory = binding.condition.remember(site, features, binding.blocks[site])
                     self._cache[binding, site] = memory
 
-        wanted = set().union(*(binding.blocks for binding in bindings))
-        run_source(source, wanted, visit, options)
-        missed = [str(site) for site in wanted if not all((b, site) in self._cache for b in bindings if site in b.blocks)]
-        if missed:
-            raise PatchError(
-                f"SourceNet has no attention at {', '.join(sorted(missed))}, which the patched model has: they differ "
-                "in architecture. Load both UNets from the same family (SD1.5 with SD1.5, SDXL with SDXL)."
-            )
+        run_source(source, set().union(*(binding.blocks for binding in bindings)), visit, options)
 
     def memory(self, binding: Binding, site: Site) -> Memory:
         return self._cache[binding, site]
@@ -181,7 +184,7 @@ def run_source(source: SourceNet, sites: set[Site], visit: Callable[[Site, Sourc
     dtype = net.manual_cast_dtype or net.get_dtype()
     rows = source.latent.shape[0]
     latent = net.process_latent_in(source.latent.float()).to(device, dtype)
-    width = next(iter(blocks.values())).attn2.to_k.weight.shape[1]
+    width = context_width_of(next(iter(blocks.values())))
     context = latent.new_zeros(1, 1, width) if source.context is None else source.context.to(latent)
     seen: dict[str, Tensor] = {}
 
@@ -341,7 +344,13 @@ def apply_condition(
         return patched
     blocks = transformer_blocks(model)
     chosen = {site: blocks[site] for site in select_sites(sites, blocks)}
+    theirs = transformer_blocks(source.patcher)
     for site, block in chosen.items():
+        if site not in theirs or width_of(theirs[site]) != width_of(block):
+            raise PatchError(
+                f"SourceNet and this model differ in architecture at site '{site}'. Load both UNets from one family "
+                "(SD1.5 with SD1.5, SDXL with SDXL)."
+            )
         condition.check(site, block)
     binding = Binding(condition, source, chosen)
     name = condition.attention_name

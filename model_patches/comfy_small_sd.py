@@ -16,7 +16,7 @@ import comfy.supported_models
 import torch
 from torch import Tensor, nn
 
-from .comfy_binding import host_operations, host_patcher, transformer_blocks
+from .comfy_binding import context_width_of, host_operations, host_patcher, transformer_blocks, width_of
 from .networks.truepose import TruePose, TruePoseShape
 
 
@@ -146,8 +146,8 @@ def build_truepose(model: Any, region_dim: int, seed: int) -> Any:
     """Untrained TruePose weights that fit a MODEL, in the host's care."""
     blocks = transformer_blocks(model)
     unet = model.get_model_object("diffusion_model")
-    widths = {site: block.attn1.to_k.weight.shape[0] for site, block in blocks.items()}
-    context_dim = next(iter(blocks.values())).attn2.to_k.weight.shape[1]
+    widths = {site: width_of(block) for site, block in blocks.items()}
+    context_dim = context_width_of(next(iter(blocks.values())))
     shape = TruePoseShape.full(widths, context_dim, region_dim, unet.model_channels)
     network = TruePose(shape, dtype=torch.float32, operations=host_operations())
     return host_patcher(seed_weights(network, seed).eval().requires_grad_(False))

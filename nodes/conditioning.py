@@ -3,7 +3,7 @@
 import torch
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import transformer_blocks
+from ..model_patches.comfy_binding import context_width_of, transformer_blocks
 from .errors import names_itself
 
 
@@ -32,7 +32,7 @@ class MannequinConditioning(io.ComfyNode):
     @names_itself
     def execute(cls, model) -> io.NodeOutput:
         block = next(iter(transformer_blocks(model).values()))
-        context = torch.zeros(1, 1, block.attn2.to_k.weight.shape[1])
+        context = torch.zeros(1, 1, context_width_of(block))
         pooled = torch.zeros(1, 1280)
         positive, negative = ([[context, {"pooled_output": pooled}]] for _ in range(2))
         return io.NodeOutput(positive, negative)

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import SourceNet, transformer_blocks
+from ..model_patches.comfy_binding import SourceNet, context_width_of, transformer_blocks
 from ..model_patches.errors import PatchError
 from .checks import check_numbers
 from .errors import names_itself
@@ -58,7 +58,7 @@ class MannequinSourceNet(io.ComfyNode):
         if conditioning:
             context, extras = conditioning[0]
             pooled = extras.get("pooled_output")
-            width = next(iter(blocks.values())).attn2.to_k.weight.shape[1]
+            width = context_width_of(next(iter(blocks.values())))
             if context.shape[-1] != width:
                 raise PatchError(
                     f"The conditioning is {context.shape[-1]} wide and this UNet takes {width}. Encode the text with "

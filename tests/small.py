@@ -1,0 +1,96 @@
+"""Small models and conditions that tests share, and the host's sampler over them."""
+
+import copy
+from types import SimpleNamespace
+
+import comfy.model_patcher
+import comfy.sample
+import torch
+from mannequin.model_patches import comfy_binding
+from mannequin.model_patches.comfy_small_sd import SmallSD, build_model
+from mannequin.model_patches.conditions import CAACondition, Condition, HPFACondition, ReferenceCondition
+from mannequin.model_patches.scope import Scope
+
+SIZES = {"sd15": SmallSD(width=32, context_dim=32, heads=2), "sdxl": SmallSD(width=32, context_dim=32, xl=True)}
+#: A latent with odd sides: levels of the UNet round up.
+HEIGHT, WIDTH = 11, 7
+DEFAULT = Scope()
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def model(layout: str = "sd15", seed: int = 0, dtype: torch.dtype = torch.float32):
+    return build_model(SIZES[layout], seed, dtype)
+
+
+def body_mask(batch: int = 1, height: int = HEIGHT, width: int = WIDTH) -> torch.Tensor:
+    """A boolean mask over the source image, with something in it and something outside."""
+    mask = torch.zeros(batch, 8 * height, 8 * width, dtype=torch.bool)
+    mask[:, 8:-16, 16:-8] = True
+    return mask
+
+
+def source(patcher, batch: int = 1, height: int = HEIGHT, width: int = WIDTH, seed: int = 1):
+    return comfy_binding.SourceNet(patcher, random(batch, 4, height, width, seed=seed))
+
+
+def conditions(batch: int = 1, region_dim: int = 32) -> dict[str, Condition]:
+    """One of each kind, training-free."""
+    mask = body_mask(batch)
+    labels = mask.to(torch.uint8)
+    labels[:, 40:] *= 2
+    return {
+        "hpfa": HPFACondition(mask, hidden_space="block"),
+        "hpfa, paper": HPFACondition(mask),
+        "hpfa, residual": HPFACondition(mask, fusion="residual"),
+        "caa": CAACondition(labels, random(batch, 4, region_dim, seed=7)),
+        "reference": ReferenceCondition(),
+    }
+
+
+def patched(patcher, *names: str, scope: Scope = DEFAULT, sites: str = "all", net=None, batch: int = 1):
+    """A model with the named conditions on it, all fed by one SourceNet."""
+    net = net or source(patcher, batch)
+    for name in names:
+        patcher = comfy_binding.apply_condition(patcher, conditions(batch)[name], net, sites, scope)
+    return patcher
+
+
+def conditioning(tokens: int = 77, seed: int = 3, **extra) -> list:
+    return [[random(1, tokens, 32, seed=seed), {"pooled_output": random(1, 1280, seed=seed), **extra}]]
+
+
+def sample(
+    patcher,
+    positive=None,
+    negative=None,
+    batch: int = 1,
+    cfg: float = 3.5,
+    steps: int = 2,
+    height: int = HEIGHT,
+    width: int = WIDTH,
+    callback=None,
+) -> torch.Tensor:
+    """A few steps of the host's KSampler."""
+    latent = torch.zeros(batch, 4, height, width)
+    noise = comfy.sample.prepare_noise(latent, 5)
+    positive, negative = positive or conditioning(), negative or conditioning(seed=4)
+    arguments = (noise, steps, cfg, "euler", "normal", positive, negative, latent)
+    return comfy.sample.sample(patcher, *arguments, seed=5, callback=callback, disable_pbar=True)
+
+
+def difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a.float() - b.float()).abs().max())
+
+
+def share_patches(monkeypatch) -> None:
+    """Let the host's ``clone()`` do what newer versions do: copy dictionaries and lists, share patch objects."""
+
+    def containers(value, memo=None):
+        if isinstance(value, dict):
+            return {key: containers(entry) for key, entry in value.items()}
+        return [containers(entry) for entry in value] if isinstance(value, list) else value
+
+    monkeypatch.setattr(comfy.model_patcher, "copy", SimpleNamespace(deepcopy=containers, copy=copy.copy))
