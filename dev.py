@@ -4,6 +4,8 @@
 Standard library only. The environment and a ComfyUI to test against go into ``.mannequin/`` beside this file.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import subprocess
@@ -24,14 +26,15 @@ COMMANDS = {
     "parity": ("devtools.parity", "recompute golden files with our modules"),
     "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),
 }
+INTERRUPTED = 130
 
 
 def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]:
     """What ``python -m`` runs for a command."""
     module = COMMANDS[command][0]
     if command == "bench":
-        if not rest or rest[0].startswith("-"):
-            names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "main()" in path.read_text())
+        names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "main()" in path.read_text("utf-8"))
+        if not rest or rest[0] not in names:
             raise SystemExit(f"Which benchmark? There is {', '.join(names)}: python dev.py bench {names[0]}")
         return f"benchmarks.{rest[0]}", rest[1:]
     if command == "test" and "--slow" in rest:
@@ -39,28 +42,48 @@ def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]
     return module, rest
 
 
+def run_instead(command: list[str], where: Path, variables: dict[str, str]) -> int:
+    """Hand this terminal over to a command; the status it ends with.
+
+    Where a process can become another one it does, so that signals reach the command itself. Elsewhere this one waits:
+    the command hears of Ctrl-C too, and is left the time to wind up.
+    """
+    if os.name != "nt":
+        os.chdir(where)
+        os.execve(command[0], command, variables)
+    process = subprocess.Popen(command, cwd=where, env=variables)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
 def main() -> int:
     usage = "\n".join(f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         description="commands:\n" + usage, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--env", metavar="DIR", help="where the environment goes; default: MANNEQUIN_ENV or .mannequin")
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="words for the command")
     arguments = parser.parse_args()
+    if arguments.env:
+        os.environ[environment.HOME_VARIABLE] = str(Path(arguments.env).expanduser().resolve())
     module, rest = module_and_arguments(arguments.command, arguments.rest)
     try:
         python, comfyui = environment.ensure(ROOT)
     except environment.SetupError as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:
+        say("Stopped. The next start goes on from here.")
+        return INTERRUPTED
     # Paths on the command line are relative to where the user stands; only pytest is run from the clone.
     where = ROOT if module == "pytest" else Path.cwd()
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     variables = os.environ | {"MANNEQUIN_COMFYUI": str(comfyui), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    try:
-        return subprocess.run([str(python), "-m", module, *rest], cwd=where, env=variables, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    return run_instead([str(python), "-m", module, *rest], where, variables)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,12 @@ class PromptInterrupted(RuntimeError):
 
 @dataclass
 class Result:
-    """A finished prompt."""
+    """A finished prompt.
+
+    Attributes:
+        outputs: what each output node gave the front end, by node id (``images``, ``text``, …).
+        progress: every step told, as node id, value, maximum.
+    """
 
     prompt_id: str
     outputs: dict[str, dict[str, Any]]
@@ -78,7 +83,12 @@ class Client:
         return json.loads(self.get(f"/history/{prompt_id}")).get(prompt_id, {})
 
     def interrupt(self) -> None:
+        """Ask the running prompt to stop; it does so at its next step or node."""
         self.post("/interrupt", {})
+
+    def free(self) -> None:
+        """Ask the server to unload all models and forget all results."""
+        self.post("/free", {"unload_models": True, "free_memory": True})
 
     def upload(self, picture: Path) -> str:
         """Put a picture into the server's input folder; the name to load it by."""
@@ -110,7 +120,9 @@ class Client:
         """Queue a graph and wait for its end.
 
         Raises:
-            PromptRefused, PromptFailed, PromptInterrupted, TimeoutError.
+            PromptRefused, PromptFailed, PromptInterrupted: what became of it.
+            TimeoutError: the server said nothing for ``timeout`` seconds.
+            ConnectionError: the server died.
         """
         socket = websocket.create_connection(
             f"{self.url.replace('http', 'ws', 1)}/ws?clientId={self.id}", timeout=self.timeout
@@ -122,6 +134,8 @@ class Client:
             seconds = time.monotonic() - started
         except websocket.WebSocketTimeoutException as error:
             raise TimeoutError(f"nothing heard from the server for {self.timeout} s") from error
+        except websocket.WebSocketConnectionClosedException as error:
+            raise ConnectionError(f"the server at {self.url} went away while the graph ran") from error
         finally:
             socket.close()
         return Result(prompt_id, self.history(prompt_id).get("outputs", {}), seconds, progress)

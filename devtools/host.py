@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+from .environment import COMFYUI_VARIABLE, home_folder
+
 ROOT = Path(__file__).resolve().parents[1]
-COMFYUI_VARIABLE = "MANNEQUIN_COMFYUI"
 
 
 def comfyui_folder() -> Path:
@@ -20,7 +21,7 @@ def comfyui_folder() -> Path:
     Raises:
         RuntimeError: it is not set or holds no ComfyUI.
     """
-    folder = Path(os.environ.get(COMFYUI_VARIABLE, ROOT / ".mannequin" / "comfyui"))
+    folder = Path(os.environ.get(COMFYUI_VARIABLE) or home_folder(ROOT) / "comfyui").resolve()
     if not (folder / "comfy" / "model_patcher.py").is_file():
         raise RuntimeError(
             f"There is no ComfyUI in {folder}. Run 'python dev.py test', which fetches one, or set {COMFYUI_VARIABLE} "

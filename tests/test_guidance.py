@@ -1,0 +1,75 @@
+"""Region blending: the formula, and the guider over the host's sampler."""
+
+import comfy.sample
+import comfy.samplers
+import pytest
+import torch
+from mannequin.model_patches import comfy_binding
+from mannequin.model_patches.comfy_guiders import RegionBlendGuider
+from mannequin.model_patches.errors import PatchError
+from mannequin.model_patches.guidance.region_blend import region_blend
+from small import HEIGHT, WIDTH, conditioning, difference, model, patched, random, sample, source
+
+CFG = 3.5
+
+
+def guided(first, second, mask: torch.Tensor) -> torch.Tensor:
+    guider = RegionBlendGuider(first, second, mask)
+    guider.set_branches(conditioning(), conditioning(seed=4), conditioning(), conditioning(seed=4))
+    guider.set_cfg(CFG)
+    latent = torch.zeros(1, 4, HEIGHT, WIDTH)
+    noise = comfy.sample.prepare_noise(latent, 5)
+    sigmas = comfy.samplers.calculate_sigmas(first.get_model_object("model_sampling"), "normal", 2)
+    return guider.sample(noise, latent, comfy.samplers.sampler_object("euler"), sigmas, seed=5, disable_pbar=True)
+
+
+@pytest.fixture(scope="module")
+def branches():
+    with torch.inference_mode():
+        base = model()
+        return base, patched(base, "hpfa", net=source(base, seed=1)), patched(base, "hpfa, paper", "caa", net=source(base, seed=2))
+
+
+def test_blend_is_the_formula():
+    a, b, mask = random(2, 4, 3, 3), random(2, 4, 3, 3, seed=1), torch.rand(1, 1, 3, 3)
+    assert difference(region_blend(a, b, mask), mask * a + (1 - mask) * b) < 1e-6
+    assert torch.equal(region_blend(a, b, torch.ones(1, 1, 3, 3)), a)
+    assert torch.equal(region_blend(a, b, torch.zeros(1, 1, 3, 3)), b)
+
+
+def test_all_white_is_the_one_model_and_all_black_the_other(branches):
+    base, first, second = branches
+    assert difference(guided(first, second, torch.ones(1, 8, 8)), sample(first)) == 0.0
+    assert difference(guided(first, second, torch.zeros(1, 8, 8)), sample(second)) == 0.0
+
+
+def test_halves_differ_from_both(branches):
+    _, first, second = branches
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, : HEIGHT // 2] = 1
+    mixed = guided(first, second, mask)
+    assert difference(mixed, sample(first)) > 1e-2 and difference(mixed, sample(second)) > 1e-2
+    assert difference(mixed, guided(first, second, mask)) == 0.0
+
+
+def test_one_branch_may_be_unpatched(branches):
+    base, first, _ = branches
+    assert difference(guided(base, first, torch.ones(1, 4, 4)), sample(base)) == 0.0
+    assert difference(guided(base, first, torch.zeros(1, 4, 4)), sample(first)) == 0.0
+
+
+def test_no_run_is_left_behind(branches):
+    _, first, second = branches
+    guided(first, second, torch.ones(1, 4, 4))
+    for branch in (first, second):
+        assert comfy_binding.RUN not in branch.model_options["transformer_options"]
+
+
+def test_branches_of_different_models_are_refused(branches):
+    _, first, _ = branches
+    with pytest.raises(PatchError, match="same loaded model"):
+        RegionBlendGuider(first, model(seed=3), torch.ones(1, 4, 4))
+    with_lora = first.clone()
+    with_lora.add_patches({"diffusion_model.out.2.weight": ("diff", (torch.zeros(4, 32, 3, 3),))}, 1.0)
+    with pytest.raises(PatchError, match="same LoRAs"):
+        RegionBlendGuider(first, with_lora, torch.ones(1, 4, 4))
