@@ -26,7 +26,7 @@ class PromptRefused(RuntimeError):
             for node, report in answer.get("node_errors", {}).items()
         }
         detail = answer.get("error", {})
-        super().__init__(f"{detail.get('message')} {detail.get('details')} {self.errors}")
+        super().__init__(f"{detail.get('message', 'refused in part:')} {detail.get('details', '')} {self.errors}")
 
 
 class PromptFailed(RuntimeError):
@@ -107,14 +107,17 @@ class Client:
         """Queue a graph in API format; its id.
 
         Raises:
-            PromptRefused: the server found a fault in the graph.
+            PromptRefused: the server found a fault in the graph. Where another branch is sound it runs that one.
         """
         try:
-            return self.post("/prompt", {"prompt": prompt, "client_id": self.id})["prompt_id"]
+            answer = self.post("/prompt", {"prompt": prompt, "client_id": self.id})
         except urllib.error.HTTPError as error:
             if error.code != 400:
                 raise
             raise PromptRefused(json.loads(error.read())) from error
+        if answer.get("node_errors"):
+            raise PromptRefused(answer)
+        return answer["prompt_id"]
 
     def run(self, prompt: dict, on_event: OnEvent = lambda kind, data: None) -> Result:
         """Queue a graph and wait for its end.

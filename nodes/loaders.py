@@ -39,7 +39,13 @@ class MannequinLoadTruePose(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        path = folder_paths.get_full_path_or_raise(WEIGHTS_FOLDER, weights)
+        path = folder_paths.get_full_path(WEIGHTS_FOLDER, weights)
+        if path is None:
+            present = ", ".join(folder_paths.get_filename_list(WEIGHTS_FOLDER)) or "nothing"
+            raise PatchError(
+                f"There is no '{weights}' in models/mannequin, which holds {present}. Put the file there (or name its "
+                "folder in extra_model_paths.yaml under 'mannequin') and refresh the page."
+            )
         try:
             state, metadata = comfy.utils.load_torch_file(path, safe_load=True, return_metadata=True)
         except (SafetensorError, ValueError, OSError) as error:

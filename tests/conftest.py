@@ -1,12 +1,16 @@
 """The host in this process, one real server for the suite, and where golden files lie."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
 from devtools.host import ROOT, import_host
 
 import_host()
+# For what tests share (small.py): pytest's importlib mode leaves their folder off the path.
+sys.path.append(str(Path(__file__).parent))
 
 GOLDEN_VARIABLE = "MANNEQUIN_GOLDEN"
 

@@ -1,0 +1,75 @@
+"""Nodes called as the host calls them: what the server tests cannot feed them."""
+
+import pytest
+import torch
+from mannequin.nodes.errors import NodeError
+from mannequin.nodes.guidance import MannequinRegionBlendGuider
+from mannequin.nodes.pose import MannequinDetectPose, MannequinDrawPose
+from mannequin.nodes.source import MannequinSourceNet
+from mannequin.nodes.truepose import MannequinApplyHPFA, MannequinApplyPoseEncoder
+from small import body_mask, conditioning, model, random, source
+
+APPLY = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+HPFA = {"fusion": "paper", "hidden_space": "auto", "delta": 0.6, "sigma": 0.3, "mask_axis": "key", "sites": "all"} | APPLY
+
+
+def test_nan_pixels():
+    image = torch.full((1, 64, 64, 3), torch.nan)
+    with pytest.raises(NodeError, match="^Detect Pose: The image has pixels that are not numbers.*--fp32-vae"):
+        MannequinDetectPose.execute(image=image, on_no_person="error", on_several="largest", threshold=0.5)
+
+
+def test_nan_latent():
+    latent = torch.full((1, 4, 8, 8), torch.nan)
+    with pytest.raises(NodeError, match="^SourceNet: The source latent holds values that are not numbers"):
+        MannequinSourceNet.execute(model=model(), latent={"samples": latent})
+
+
+def test_nan_mask():
+    base = model()
+    mask = body_mask().float() * torch.nan
+    with pytest.raises(NodeError, match="^Apply HPFA: The parsing mask holds values that are not numbers"):
+        MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=mask, **HPFA)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 8, 8), (1, 4, 0, 1), (1, 4, 1, 8, 8)], ids=str)
+def test_latents_of_another_kind(shape):
+    with pytest.raises(NodeError, match="^SourceNet: The source latent has shape"):
+        MannequinSourceNet.execute(model=model(), latent={"samples": torch.zeros(shape)})
+
+
+def test_text_of_another_checkpoint():
+    wide = [[random(1, 77, 99), {}]]
+    with pytest.raises(NodeError, match="^SourceNet: The conditioning is 99 wide and this UNet takes 32"):
+        MannequinSourceNet.execute(model=model(), latent={"samples": random(1, 4, 8, 8)}, conditioning=wide)
+
+
+def test_a_pose_encoder_that_is_not_there():
+    from mannequin.model_patches.comfy_binding import host_patcher
+    from mannequin.model_patches.networks.truepose import TruePose, TruePoseShape
+
+    weights = host_patcher(TruePose(TruePoseShape()))
+    with pytest.raises(NodeError, match="^Apply Pose Encoder: The TruePose weights have no pose encoder"):
+        MannequinApplyPoseEncoder.execute(model=model(), truepose=weights, pose=torch.zeros(1, 8, 8, 3), **APPLY)
+
+
+@pytest.mark.parametrize("pose", [None, "pose", [], [3], [{"people": []}]], ids=repr)
+def test_what_is_no_pose(pose):
+    with pytest.raises(NodeError, match="^Draw Pose: "):
+        MannequinDrawPose.execute(pose=pose, width=64, height=64)
+
+
+def test_guider_of_two_models():
+    text = conditioning()
+    branches = {"positive": text, "negative": text, "reference_positive": text, "reference_negative": text}
+    with pytest.raises(NodeError, match="^Region Blend Guider: .*same loaded model"):
+        MannequinRegionBlendGuider.execute(
+            model=model(), reference_model=model(), mask=torch.ones(1, 8, 8), cfg=1.0, **branches
+        )
+
+
+def test_a_span_that_ends_before_it_begins_is_off():
+    base = model()
+    values = HPFA | {"start_percent": 0.8, "end_percent": 0.2}
+    patched = MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=body_mask().float(), **values)[0]
+    assert "patches_replace" not in patched.model_options["transformer_options"]
