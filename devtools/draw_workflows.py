@@ -14,7 +14,7 @@ from .host import ROOT
 from .say import say
 from .server import PACK, Server
 
-COLUMN, LINE, GAP = 330, 22, 40
+COLUMN, WIDTH, LINE, GAP = 390, 290, 22, 70
 NOTE = "MarkdownNote"
 
 
@@ -58,7 +58,7 @@ class Graph:
         for node in self.nodes:
             entry = drawn[node.number]
             entry["pos"] = [node.column * COLUMN, bottoms.get(node.column, 0)]
-            bottoms[node.column] = entry["pos"][1] + entry["size"][1] + GAP + 30
+            bottoms[node.column] = entry["pos"][1] + entry["size"][1] + GAP
         return {
             "last_node_id": len(self.nodes),
             "last_link_id": len(links),
@@ -75,8 +75,9 @@ class Graph:
         if node.title:
             entry["title"] = node.title
         if node.type == NOTE:
-            size = [COLUMN - GAP, 60 + LINE * (len(node.values["text"]) // 34 + node.values["text"].count("\n"))]
-            return entry | {"size": size, "inputs": [], "outputs": [], "widgets_values": [node.values["text"]]}
+            size = [WIDTH, 60 + LINE * (len(node.values["text"]) // 34 + node.values["text"].count("\n"))]
+            text = [node.values["text"]]
+            return entry | {"size": size, "inputs": [], "outputs": [], "properties": {}, "widgets_values": text}
         info = self.info[node.type]
         inputs = []
         for name, kind in self._sockets(info):
@@ -103,7 +104,7 @@ class Graph:
         rows = max(len(inputs), len(outputs)) + len(widgets) + (9 if node.type in ("LoadImage", "SaveImage") else 0)
         height = 40 + LINE * rows + (200 if node.type in ("MannequinPreviewParsing", "PreviewImage") else 0)
         return entry | {
-            "size": [COLUMN - GAP, height],
+            "size": [WIDTH, height],
             "inputs": inputs,
             "outputs": outputs,
             "properties": properties,
