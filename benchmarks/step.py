@@ -149,7 +149,9 @@ def table(size: str, rows: dict[str, dict]) -> str:
     ]
     for name, row in rows.items():
         peak = "–" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
-        lines.append(f"| {name} | {row['seconds']:.2f} | {row['ratio']:.3f} | {row['source_pass_seconds']:.2f} | {peak} |")
+        lines.append(
+            f"| {name} | {row['seconds']:.2f} | {row['ratio']:.3f} | {row['source_pass_seconds']:.2f} | {peak} |"
+        )
     return "\n".join(lines)
 
 

@@ -40,7 +40,9 @@ def node_of(prompt: dict, type_: str, title: str = "") -> str:
 def contact_sheet(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
     """Pictures side by side at one height, with captions."""
     height, caption = 352, 28
-    scaled = [(title, picture.resize((round(picture.width * height / picture.height), height))) for title, picture in pictures]
+    scaled = [
+        (title, picture.resize((round(picture.width * height / picture.height), height))) for title, picture in pictures
+    ]
     sheet = Image.new("RGB", (sum(p.width for _, p in scaled), height + caption), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     left = 0
@@ -58,7 +60,9 @@ def main() -> int:
     output.mkdir(parents=True, exist_ok=True)
     say("Starting ComfyUI with the pack.")
     with Server() as server:
-        say(f"  {server.url}, ready after {server.start_seconds:.0f} s; pack imported in {server.pack_import_seconds} s")
+        say(
+            f"  {server.url}, ready after {server.start_seconds:.0f} s; pack imported in {server.pack_import_seconds} s"
+        )
         client = Client(server.url)
         say(f"Queueing {GRAPH.relative_to(ROOT)}.")
 

@@ -152,10 +152,10 @@ def truepose(info: dict) -> Graph:
     graph = Graph(info)
     graph.note(
         0,
-        "**TruePose** (Figure 3 of the paper). SourceNet reads the source once; HPFA and CAA let TargetNet look at it; "
-        "the pose encoder places the body.\n\nThe model here is **untrained**: it shows the wiring and makes noise. For "
-        "pictures, replace *Untrained Small Model* by Load Checkpoint (SD1.5), Load CLIP Vision (ViT-L/14) and Load "
-        "TruePose.",
+        "**TruePose** (Figure 3 of the paper). SourceNet reads the source once; HPFA and CAA let TargetNet look at "
+        "it; the pose encoder places the body.\n\nThe model here is **untrained**: it shows the wiring and makes "
+        "noise. For pictures, replace *Untrained Small Model* by Load Checkpoint (SD1.5), Load CLIP Vision (ViT-L/14) "
+        "and Load TruePose.",
     )
     fitted, pose, parsing = photos(graph, 176, 352)
     parts = graph.add(1, "MannequinUntrainedModel")
@@ -358,7 +358,9 @@ def style_transfer(info: dict) -> Graph:
     looks = []
     for picture, parsed, name in ((fitted, parsing, "source"), (scaled, reference_parsing, "reference")):
         latent = graph.add(2, "VAEEncode", pixels=picture["IMAGE"], vae=parts["VAE"])
-        mask = graph.add(3, "MannequinParsingMask", parsing=parsed["PARSING"], labels="Face, Hair, Upper-clothes, Pants")
+        mask = graph.add(
+            3, "MannequinParsingMask", parsing=parsed["PARSING"], labels="Face, Hair, Upper-clothes, Pants"
+        )
         net = graph.add(3, "MannequinSourceNet", f"SourceNet, {name}", model=parts["MODEL"], latent=latent["LATENT"])
         looks.append(
             graph.add(
@@ -371,7 +373,11 @@ def style_transfer(info: dict) -> Graph:
             )
         )
     region = graph.add(
-        3, "MannequinParsingMask", "Where the source's look goes", parsing=reference_parsing["PARSING"], labels="Upper-clothes"
+        3,
+        "MannequinParsingMask",
+        "Where the source's look goes",
+        parsing=reference_parsing["PARSING"],
+        labels="Upper-clothes",
     )
     empty = graph.add(4, "MannequinConditioning", model=parts["MODEL"])
     guider = graph.add(

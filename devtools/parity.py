@@ -34,7 +34,9 @@ class Golden:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
             config = json.loads((file.metadata() or {}).get("config", "{}"))
-        groups = ({k.removeprefix(p): t for k, t in tensors.items() if k.startswith(p)} for p in ("weights.", "in.", "out."))
+        groups = (
+            {k.removeprefix(p): t for k, t in tensors.items() if k.startswith(p)} for p in ("weights.", "in.", "out.")
+        )
         return cls(*groups, config)
 
 
@@ -87,7 +89,9 @@ def check(path: Path) -> Verdict:
     missing = golden.outputs.keys() - ours.keys()
     if missing:
         raise KeyError(f"{path.name} also holds {', '.join(sorted(missing))}, which nothing here recomputes")
-    worst = max(float((ours[name].double() - expected.double()).abs().max()) for name, expected in golden.outputs.items())
+    worst = max(
+        float((ours[name].double() - expected.double()).abs().max()) for name, expected in golden.outputs.items()
+    )
     return Verdict(str(path), path.stem, worst, tolerance, worst <= tolerance)
 
 

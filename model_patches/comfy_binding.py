@@ -177,7 +177,7 @@ def sampling_run(executor, guider, sigmas, extra_args, *args, **kwargs):
 
 
 def run_source(source: SourceNet, sites: set[Site], visit: Callable[[Site, SourceSite], None], options: dict) -> None:
-    """One pass of SourceNet at t = 0 (Eq. 3); ``visit`` is called at every wanted site. The pass itself is unchanged."""
+    """One pass of SourceNet at t = 0 (Eq. 3), itself unchanged; ``visit`` is called at every wanted site."""
     net = source.patcher.model
     blocks = transformer_blocks(source.patcher)
     device = source.patcher.load_device

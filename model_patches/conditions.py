@@ -172,9 +172,7 @@ class CAACondition(Condition):
         return Memory(key, value, None if exists.all() else exists)
 
     def answer(self, memory: Memory, query: Query) -> Tensor:
-        aligned = alignment_attention(
-            query.q, memory.key, memory.value, query.heads, memory.exists, query.attention
-        )
+        aligned = alignment_attention(query.q, memory.key, memory.value, query.heads, memory.exists, query.attention)
         return query.plain() + _as_weight(query.weight, aligned) * aligned
 
     def check(self, site: Site, target: nn.Module) -> None:
@@ -205,9 +203,7 @@ class ReferenceCondition(Condition):
         return Memory(target.attn1.to_k(features), target.attn1.to_v(features))
 
     def answer(self, memory: Memory, query: Query) -> Tensor:
-        seen = reference_attention(
-            query.q, query.k, query.v, memory.key, memory.value, query.heads, query.attention
-        )
+        seen = reference_attention(query.q, query.k, query.v, memory.key, memory.value, query.heads, query.attention)
         return _mix(query.plain, seen, query.weight)
 
 

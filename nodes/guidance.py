@@ -17,8 +17,8 @@ class MannequinRegionBlendGuider(io.ComfyNode):
             display_name="Region Blend Guider",
             category="Mannequin/Guidance",
             description=(
-                "Style transfer (TruePose 5.4; MCLD, supplement Eq. 7): inside the mask the picture follows one patched "
-                "model, outside it another. Both start from one checkpoint; any method can patch either. For "
+                "Style transfer (TruePose 5.4; MCLD, supplement Eq. 7): inside the mask the picture follows one "
+                "patched model, outside it another. Both start from one checkpoint; any method can patch either. For "
                 "SamplerCustomAdvanced."
             ),
             inputs=[

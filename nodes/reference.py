@@ -33,8 +33,6 @@ class MannequinApplyReference(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(
-        cls, model, source, sites, strength, start_percent, end_percent, region=None
-    ) -> io.NodeOutput:
+    def execute(cls, model, source, sites, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
         scope = scope_of(model, strength, start_percent, end_percent, region)
         return io.NodeOutput(comfy_binding.apply_condition(model, ReferenceCondition(), source, sites, scope))

@@ -19,9 +19,9 @@ class MannequinSourceNet(io.ComfyNode):
             display_name="SourceNet",
             category="Mannequin/TruePose",
             description=(
-                "The Siamese half of TruePose (Eq. 3): a UNet reads the source image's latent once a run, at t = 0, and "
-                "hands its features to HPFA, CAA or reference attention. Give it trained SourceNet weights, or the very "
-                "checkpoint you sample with (training-free)."
+                "The Siamese half of TruePose (Eq. 3): a UNet reads the source image's latent once a run, at t = 0, "
+                "and hands its features to HPFA, CAA or reference attention. Give it trained SourceNet weights, or the "
+                "very checkpoint you sample with (training-free)."
             ),
             inputs=[
                 io.Model.Input(
@@ -35,9 +35,7 @@ class MannequinSourceNet(io.ComfyNode):
                     tooltip="What its cross-attention sees, a caption of the source for instance. Default: nothing.",
                 ),
             ],
-            outputs=[
-                SourceNetwork.Output("source", tooltip="SourceNet and its image, for HPFA, CAA and Reference Attention.")
-            ],
+            outputs=[SourceNetwork.Output("source", tooltip="SourceNet and its image: for HPFA, CAA and reference.")],
         )
 
     @classmethod

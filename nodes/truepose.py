@@ -25,8 +25,8 @@ class MannequinApplyHPFA(io.ComfyNode):
             category="Mannequin/TruePose",
             description=(
                 "Human-parsing-guided fusion attention (TruePose, Eq. 6–8): the model looks at the source's features, "
-                "reweighted towards the parts that the target pose shows. Works without trained weights on any SD1.5 or "
-                "SDXL checkpoint."
+                "reweighted towards the parts that the target pose shows. Works without trained weights on any SD1.5 "
+                "or SDXL checkpoint."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="The model to patch (TargetNet)."),
@@ -125,8 +125,8 @@ class MannequinApplyCAA(io.ComfyNode):
             display_name="Apply CAA",
             category="Mannequin/TruePose",
             description=(
-                "CLIP-guided attention alignment (TruePose, Eq. 9): the source regions that attention neglects most are "
-                "given to the model again, as CLIP embeddings. Works without trained weights."
+                "CLIP-guided attention alignment (TruePose, Eq. 9): the source regions that attention neglects most "
+                "are given to the model again, as CLIP embeddings. Works without trained weights."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="The model to patch; put this after Apply HPFA."),
@@ -195,9 +195,7 @@ class MannequinApplyPoseEncoder(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(
-        cls, model, truepose, pose, strength, start_percent, end_percent, region=None
-    ) -> io.NodeOutput:
+    def execute(cls, model, truepose, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
         check_numbers(pose, "The pose image")
         scope = scope_of(model, strength, start_percent, end_percent, region)
         return io.NodeOutput(comfy_binding.apply_pose(model, truepose, pose[..., :3].movedim(-1, 1), scope))

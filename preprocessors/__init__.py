@@ -1,1 +1,1 @@
-"""Image in, condition out: keypoints, skeletons, parsing. No ComfyUI, no diffusers; heavy libraries when first needed."""
+"""Image in, condition out: keypoints, skeletons, parsing. No ComfyUI, no diffusers; libraries when first needed."""

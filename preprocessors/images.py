@@ -20,8 +20,8 @@ def check_image(image: Tensor) -> Tensor:
     image = image.float()
     if not torch.isfinite(image).all():
         raise ConditionError(
-            "The image has pixels that are not numbers (NaN or infinity). Look at the node it comes from: a VAE in half "
-            "precision does this, and --fp32-vae mends it."
+            "The image has pixels that are not numbers (NaN or infinity). Look at the node it comes from: a VAE in "
+            "half precision does this, and --fp32-vae mends it."
         )
     if image.shape[-1] == 4:
         alpha = image[..., 3:]

@@ -20,7 +20,8 @@ def overlay(image: Tensor, parsing: Parsing) -> Tensor:
     painted = colours[parsing.labels.long()]
     person = (parsing.labels > 0)[..., None] * OPACITY
     mixed = image * (1 - person) + painted * person
-    return torch.stack([_with_legend(picture, Parsing(labels[None])) for picture, labels in zip(mixed, parsing.labels)])
+    pictures = zip(mixed, parsing.labels, strict=True)
+    return torch.stack([_with_legend(picture, Parsing(labels[None])) for picture, labels in pictures])
 
 
 def _with_legend(picture: Tensor, parsing: Parsing) -> Tensor:

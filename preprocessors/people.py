@@ -65,5 +65,3 @@ def detect_poses(
         frames.append(from_blazepose(people, width, height, threshold))
         progress()
     return frames
-
-

@@ -4,12 +4,13 @@ import json
 
 import pytest
 import torch
-from devtools import parity
 from mannequin.model_patches.attention.caa import alignment_attention, neglected_regions, region_scores
 from mannequin.model_patches.attention.hpfa import Reweighting, reweighted_self_attention
 from mannequin.model_patches.attention.multihead import split_heads
 from mannequin.model_patches.attention.token_masks import label_tokens, mask_tokens
 from small import difference, random
+
+from devtools import parity
 
 HEADS, TOKENS, DIM = 2, 15, 8
 
@@ -50,7 +51,9 @@ def test_reweighting_leaves_a_zero_logit_alone():
 def test_gradients_reach_every_projection():
     with torch.inference_mode(False), torch.enable_grad():
         q, k, v = (random(1, TOKENS, DIM, seed=s).clone().requires_grad_() for s in range(3))
-        reweighted_self_attention(q, k, v, HEADS, torch.ones(1, TOKENS, dtype=torch.bool), block_bytes=200).sum().backward()
+        reweighted_self_attention(
+            q, k, v, HEADS, torch.ones(1, TOKENS, dtype=torch.bool), block_bytes=200
+        ).sum().backward()
         assert all(t.grad is not None and t.grad.abs().sum() > 0 for t in (q, k, v))
 
 

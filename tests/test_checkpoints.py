@@ -7,7 +7,9 @@ from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.networks.truepose import TruePose, TruePoseShape
 from mannequin.model_patches.sites import Site, parse_key, select_sites
 
-SHAPE = TruePoseShape.full({Site("input", 1, 0): 8, Site("middle", 0, 0): 16}, context_dim=6, region_dim=4, pose_channels=8)
+SHAPE = TruePoseShape.full(
+    {Site("input", 1, 0): 8, Site("middle", 0, 0): 16}, context_dim=6, region_dim=4, pose_channels=8
+)
 
 
 @pytest.fixture
@@ -20,7 +22,9 @@ def test_a_file_gives_the_network_it_came_from(state, dtype):
     state = {key: tensor.to(dtype) for key, tensor in state.items()}
     network = build_truepose(state, "x.safetensors", truepose_metadata(), torch.nn)
     assert network.shape == SHAPE
-    assert all(torch.equal(tensor, state[key]) and tensor.dtype == dtype for key, tensor in network.state_dict().items())
+    assert all(
+        torch.equal(tensor, state[key]) and tensor.dtype == dtype for key, tensor in network.state_dict().items()
+    )
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 

@@ -372,7 +372,9 @@ def test_the_host_is_given_every_network(plain):
     assert weights in mine.model_patches_models()
     assert [extra.model for extra in mine.get_nested_additional_models()] == [other.model]
     sample(mine)
-    assert not patched(plain, "hpfa", net=source(plain)).get_nested_additional_models(), "a model is no addition to itself"
+    assert not patched(plain, "hpfa", net=source(plain)).get_nested_additional_models(), (
+        "a model is no addition to itself"
+    )
 
 
 def test_pose_acts_on_condition_and_null_alike():

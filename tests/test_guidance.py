@@ -27,7 +27,11 @@ def guided(first, second, mask: torch.Tensor) -> torch.Tensor:
 def branches():
     with torch.inference_mode():
         base = model()
-        return base, patched(base, "hpfa", net=source(base, seed=1)), patched(base, "hpfa, paper", "caa", net=source(base, seed=2))
+        return (
+            base,
+            patched(base, "hpfa", net=source(base, seed=1)),
+            patched(base, "hpfa, paper", "caa", net=source(base, seed=2)),
+        )
 
 
 def test_blend_is_the_formula():

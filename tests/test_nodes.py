@@ -10,7 +10,14 @@ from mannequin.nodes.truepose import MannequinApplyHPFA, MannequinApplyPoseEncod
 from small import body_mask, conditioning, model, random, source
 
 APPLY = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
-HPFA = {"fusion": "paper", "hidden_space": "auto", "delta": 0.6, "sigma": 0.3, "mask_axis": "key", "sites": "all"} | APPLY
+HPFA = {
+    "fusion": "paper",
+    "hidden_space": "auto",
+    "delta": 0.6,
+    "sigma": 0.3,
+    "mask_axis": "key",
+    "sites": "all",
+} | APPLY
 
 
 def test_nan_pixels():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from devtools.host import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mannequin.preprocessors.blazepose import find_people
@@ -17,6 +16,8 @@ from mannequin.preprocessors.regions import region_crops
 from mannequin.preprocessors.selection import IMPLIED, select
 from mannequin.preprocessors.skeleton import draw
 from PIL import Image
+
+from devtools.host import ROOT
 
 FULL_BODY = ["mannequin_source.png", "mannequin_pose.png"]
 
@@ -37,7 +38,11 @@ def point(frame: Frame, name: str) -> torch.Tensor:
 def test_a_whole_person_is_found_the_right_way_round(name):
     (frame,) = detect_poses(photo(name))
     assert len(frame.people) == 1 and len(frame.visible()) >= 15
-    heights = [float(point(frame, f"{side} {joint}")[1]) for side in ("right",) for joint in ("eye", "shoulder", "hip", "ankle")]
+    heights = [
+        float(point(frame, f"{side} {joint}")[1])
+        for side in ("right",)
+        for joint in ("eye", "shoulder", "hip", "ankle")
+    ]
     assert heights == sorted(heights)
     # Both stand between a tenth and nine tenths of a picture of 350 pixels.
     assert heights[0] < 90 and heights[-1] > 280
@@ -185,7 +190,10 @@ def test_a_person_without_points_is_read():
         (None, "no POSE_KEYPOINT"),
         ([], "no POSE_KEYPOINT"),
         ([{"people": []}], "no canvas size"),
-        ([{"people": [{"pose_keypoints_2d": [1.0, 2.0, 3.0]}], "canvas_width": 9, "canvas_height": 9}], "1 body points"),
+        (
+            [{"people": [{"pose_keypoints_2d": [1.0, 2.0, 3.0]}], "canvas_width": 9, "canvas_height": 9}],
+            "1 body points",
+        ),
     ],
 )
 def test_what_is_no_pose(pose, words):

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from devtools.client import PromptFailed, PromptRefused
-from devtools.demo import node_of, run_graph
-from devtools.host import ROOT
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, build_truepose
 from PIL import Image
 from safetensors.torch import save_file
+
+from devtools.client import PromptFailed, PromptRefused
+from devtools.demo import node_of, run_graph
+from devtools.host import ROOT
 
 GRAPH = ROOT / "workflows" / "truepose.json"
 
@@ -121,7 +122,9 @@ def test_a_mask_of_another_batch(graph):
 
 def test_a_mask_of_another_aspect(graph):
     graph.node("90", "SolidMask", value=1.0, width=400, height=100).set("MannequinApplyHPFA", parsing_mask=["90", 0])
-    graph.fails("Apply HPFA: The parsing mask is 400×100 and the source image 176×352", "very image that goes into VAE Encode")
+    graph.fails(
+        "Apply HPFA: The parsing mask is 400×100 and the source image 176×352", "very image that goes into VAE Encode"
+    )
 
 
 def test_an_empty_mask(graph):

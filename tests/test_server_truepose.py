@@ -6,10 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from devtools.client import Client, PromptInterrupted
 from devtools.demo import node_of, run_graph
 from devtools.host import ROOT
-from PIL import Image
 
 SNAPSHOT = ROOT / "tests" / "object_info.json"
 #: Inputs whose choices depend on what is installed.
@@ -25,7 +26,9 @@ def test_a_shared_graph_makes_a_picture(client, name):
     prompt, result = run_graph(client, ROOT / "workflows" / f"{name}.json")
     picture = pixels(client, result, node_of(prompt, "SaveImage"))
     assert picture.shape == (352, 176, 3) and picture.std() > 5
-    assert {node for node, *_ in result.progress} >= {node_of(prompt, "KSampler" if name == "truepose" else "SamplerCustomAdvanced")}
+    assert {node for node, *_ in result.progress} >= {
+        node_of(prompt, "KSampler" if name == "truepose" else "SamplerCustomAdvanced")
+    }
 
 
 def test_the_same_graph_twice_is_the_same_picture_without_the_cache(client):
@@ -82,7 +85,10 @@ def test_node_signatures_are_as_committed(client):
     ours = {name: entry for name, entry in client.object_info().items() if name.startswith("Mannequin")}
     for node, name in VOLATILE:
         kind, *rest = ours[node]["input"]["required"][name]
-        ours[node]["input"]["required"][name] = ["COMBO", {k: v for k, v in (rest[0] if rest else {}).items() if k != "options"}]
+        ours[node]["input"]["required"][name] = [
+            "COMBO",
+            {k: v for k, v in (rest[0] if rest else {}).items() if k != "options"},
+        ]
     signatures = {
         name: {key: entry[key] for key in ("input", "input_order", "output", "output_name", "display_name", "category")}
         for name, entry in sorted(ours.items())

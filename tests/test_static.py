@@ -8,8 +8,9 @@ import sys
 
 import pytest
 from comfy_api.latest import io
-from devtools.host import ROOT
 from mannequin.nodes import NODES
+
+from devtools.host import ROOT
 
 SHIPPED = [
     path
@@ -84,7 +85,9 @@ class TestSource:
     def test_nothing_the_registry_flags(self, path):
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
-        called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         assert not called & {"print", "eval", "exec", "open", "__import__"}
         modules = {name.split(".")[0] for name in imports(tree)}
         assert not modules & {"pickle", "subprocess", "requests", "urllib", "huggingface_hub", "shutil"}

@@ -9,11 +9,19 @@ from mannequin.model_patches.comfy_small_sd import seed_weights
 from mannequin.nodes.reference import MannequinApplyReference
 from mannequin.nodes.source import MannequinSourceNet
 from mannequin.nodes.truepose import MannequinApplyCAA, MannequinApplyHPFA
-from nodes import ControlNetApplyAdvanced
 from small import HEIGHT, SIZES, WIDTH, body_mask, conditioning, difference, model, random, sample, share_patches
 
+from nodes import ControlNetApplyAdvanced
+
 SCOPE = {"strength": 0.8, "start_percent": 0.0, "end_percent": 1.0}
-HPFA = {"fusion": "paper", "hidden_space": "auto", "delta": 0.6, "sigma": 0.3, "mask_axis": "key", "sites": "all"} | SCOPE
+HPFA = {
+    "fusion": "paper",
+    "hidden_space": "auto",
+    "delta": 0.6,
+    "sigma": 0.3,
+    "mask_axis": "key",
+    "sites": "all",
+} | SCOPE
 LORA_KEY = "diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_q.weight"
 
 

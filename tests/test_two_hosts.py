@@ -9,9 +9,10 @@ from diffusers import UNet2DConditionModel
 from mannequin.model_patches import comfy_binding
 from mannequin.model_patches.comfy_small_sd import build_truepose
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, ReferenceCondition
+from small import DEFAULT, HEIGHT, SIZES, WIDTH, body_mask, difference, model, random, source
+
 from model_patches import conditions as standalone
 from model_patches.networks.truepose import TruePose, TruePoseShape
-from small import DEFAULT, HEIGHT, SIZES, WIDTH, body_mask, difference, model, random, source
 from training import diffusers_binding
 
 CONTEXT, LATENT = random(2, 7, 32), random(2, 4, HEIGHT, WIDTH, seed=2)
@@ -113,7 +114,10 @@ def test_gradients_reach_source_and_modules(hosts):
     _, _, target, other = hosts
     with torch.inference_mode(False), torch.enable_grad():
         state = {name: tensor.clone() for name, tensor in target.state_dict().items()}
-        unet, source_net = UNet2DConditionModel.from_config(target.config), UNet2DConditionModel.from_config(other.config)
+        unet, source_net = (
+            UNet2DConditionModel.from_config(target.config),
+            UNet2DConditionModel.from_config(other.config),
+        )
         unet.load_state_dict(state)
         source_net.load_state_dict({name: tensor.clone() for name, tensor in other.state_dict().items()})
         blocks = diffusers_binding.transformer_blocks(unet)

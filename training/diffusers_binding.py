@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
+from torch import Tensor, nn
+
 from model_patches.attention.multihead import fused_attention
 from model_patches.conditions import Condition, Memory, Query
 from model_patches.sites import Site
 from model_patches.source import SourceSite
-from torch import Tensor, nn
 
 #: Memory of every condition at every site it acts on.
 Memories = Sequence[tuple[Condition, Mapping[Site, Memory]]]

@@ -34,7 +34,7 @@ class Reweighting:
     axis: MaskAxis = "key"
 
     def weights(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """M' of Eq. 6, in the shape of ``logits`` ``[B, heads, n, N]``; ``mask`` is boolean ``[B, N]`` or ``[B, n]``."""
+        """M' of Eq. 6, in the shape of ``logits`` ``[B, heads, n, N]``; ``mask`` is bool ``[B, N]`` or ``[B, n]``."""
         mask = mask[:, None, None, :] if self.axis == "key" else mask[:, None, :, None]
         positive = torch.where(mask, 1 + self.delta, self.sigma).to(logits.dtype)
         negative = torch.where(mask, self.delta, 1 + self.sigma).to(logits.dtype)
@@ -76,7 +76,7 @@ def reweighted_self_attention(
 
 
 class HPFA(nn.Module):
-    """W^{K'_h} and W^{V'_h} of one attention site (Eq. 8), initialised in training from the site's own to_k and to_v."""
+    """W^{K'_h} and W^{V'_h} of one attention site (Eq. 8). Training starts from the site's own to_k and to_v."""
 
     def __init__(self, dim: int, device=None, dtype=None, operations=nn):
         super().__init__()

@@ -1,6 +1,5 @@
 """Pixel masks and label maps brought to the token grid of an attention site."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

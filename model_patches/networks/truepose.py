@@ -1,4 +1,4 @@
-"""The weights TruePose adds to Stable Diffusion: W^{K'_h}, W^{V'_h} (Eq. 8), W^{K^clip}, W^{V^clip} (Eq. 9), PoseEncoder.
+"""What TruePose adds to Stable Diffusion: W^{K'_h}, W^{V'_h} (Eq. 8), W^{K^clip}, W^{V^clip} (Eq. 9), PoseEncoder.
 
 Parameter names are the file format: ``hpfa.<site>.to_k.weight``, ``caa.<site>.to_v.weight``,
 ``region_projection.weight``, ``pose_encoder.conv_out.weight``, …, with sites named as in :mod:`..sites`. Every part is
