@@ -128,20 +128,26 @@ class Graph:
         return settings.get("default", options[0] if options else None)
 
 
-def photos(graph: Graph, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
-    """Source, its parsing, and the target's pose: what every TruePose graph begins with."""
-    source = graph.add(0, "LoadImage", "Source", image="mannequin_source.png")
-    target = graph.add(0, "LoadImage", "Target pose", image="mannequin_pose.png")
+def fitted_photo(graph: Graph, title: str, photo: str, width: int, height: int) -> tuple[Drawn, Drawn]:
+    """A photo, and the same at the model's size."""
+    loaded = graph.add(0, "LoadImage", title, image=photo)
     fitted = graph.add(
         1,
         "ImageScale",
-        "Source, at the model's size",
-        image=source["IMAGE"],
+        f"{title}, at the model's size",
+        image=loaded["IMAGE"],
         upscale_method="lanczos",
         width=width,
         height=height,
         crop="center",
     )
+    return loaded, fitted
+
+
+def photos(graph: Graph, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
+    """Source, its parsing, and the target's pose: what every TruePose graph begins with."""
+    _, fitted = fitted_photo(graph, "Source", "mannequin_source.png", width, height)
+    target = graph.add(0, "LoadImage", "Target pose", image="mannequin_pose.png")
     pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
     parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
     return fitted, pose, parsing
@@ -341,42 +347,42 @@ def style_transfer(info: dict) -> Graph:
         "**Style transfer** (TruePose 5.4): inside the mask the picture follows the source, outside it the reference, "
         "both in the reference's pose. Any method can patch either branch.\n\nThe model here is **untrained**.",
     )
-    fitted, _, parsing = photos(graph, 176, 352)
+    size = {"width": 176, "height": 352}
+    _, source = fitted_photo(graph, "Source", "mannequin_source.png", **size)
+    loaded, reference = fitted_photo(graph, "Reference", "mannequin_pose.png", **size)
     parts = graph.add(1, "MannequinUntrainedModel")
-    other = graph.add(0, "LoadImage", "Reference", image="mannequin_pose.png")
-    scaled = graph.add(
-        1,
-        "ImageScale",
-        "Reference, at the model's size",
-        image=other["IMAGE"],
-        upscale_method="lanczos",
-        width=176,
-        height=352,
-        crop="center",
+    pose = graph.add(1, "MannequinDetectPose", "The reference's pose", image=loaded["IMAGE"])
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], **size)
+    posed = graph.add(
+        3,
+        "MannequinApplyPoseEncoder",
+        "Both in the reference's pose",
+        model=parts["MODEL"],
+        truepose=parts["TRUEPOSE"],
+        pose=skeleton["IMAGE"],
     )
-    reference_parsing = graph.add(2, "MannequinParsePerson", "Parse reference", image=scaled["IMAGE"])
-    looks = []
-    for picture, parsed, name in ((fitted, parsing, "source"), (scaled, reference_parsing, "reference")):
+    looks, parsings = [], []
+    for picture, name in ((source, "source"), (reference, "reference")):
         latent = graph.add(2, "VAEEncode", pixels=picture["IMAGE"], vae=parts["VAE"])
-        mask = graph.add(
-            3, "MannequinParsingMask", parsing=parsed["PARSING"], labels="Face, Hair, Upper-clothes, Pants"
-        )
+        parsing = graph.add(2, "MannequinParsePerson", f"Parse the {name}", image=picture["IMAGE"])
+        mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
         net = graph.add(3, "MannequinSourceNet", f"SourceNet, {name}", model=parts["MODEL"], latent=latent["LATENT"])
-        looks.append(
-            graph.add(
-                4,
-                "MannequinApplyHPFA",
-                f"Look of the {name}",
-                model=parts["MODEL"],
-                source=net["SOURCE_NET"],
-                parsing_mask=mask["MASK"],
-            )
+        look = graph.add(
+            4,
+            "MannequinApplyHPFA",
+            f"Look of the {name}",
+            model=posed["MODEL"],
+            source=net["SOURCE_NET"],
+            parsing_mask=mask["MASK"],
+            truepose=parts["TRUEPOSE"],
         )
+        looks.append(look)
+        parsings.append(parsing)
     region = graph.add(
         3,
         "MannequinParsingMask",
         "Where the source's look goes",
-        parsing=reference_parsing["PARSING"],
+        parsing=parsings[1]["PARSING"],
         labels="Upper-clothes",
     )
     empty = graph.add(4, "MannequinConditioning", model=parts["MODEL"])
@@ -394,7 +400,7 @@ def style_transfer(info: dict) -> Graph:
     noise = graph.add(5, "RandomNoise", noise_seed=0)
     sampler = graph.add(5, "KSamplerSelect", sampler_name="ddim")
     sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="ddim_uniform", steps=8, denoise=1.0)
-    latent = graph.add(5, "EmptyLatentImage", width=176, height=352, batch_size=1)
+    latent = graph.add(5, "EmptyLatentImage", batch_size=1, **size)
     sampled = graph.add(
         6,
         "SamplerCustomAdvanced",
