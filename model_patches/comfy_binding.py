@@ -278,7 +278,7 @@ class AttentionPatch(HostPatch):
         attention = host_attention(extra)
         heads = extra["n_heads"]
         whole = self.previous(q, k, v, extra) if self.previous is not None else None
-        if not self.scope.active(float(extra["sigmas"][0])):
+        if not self.scope.active(extra["sigmas"][0]):
             return attention(q, k, v, heads) if whole is None else whole
         run = self.run(extra)
         memory = run.memory(self.binding, self.site)
@@ -307,7 +307,7 @@ class PosePatch(HostPatch):
     scope: Scope
 
     def __call__(self, h: Tensor, extra: dict) -> Tensor:
-        if extra["block"] != ("input", 0) or not self.scope.active(float(extra["sigmas"][0])):
+        if extra["block"] != ("input", 0) or not self.scope.active(extra["sigmas"][0]):
             return h
         run = self.run(extra)
         grid = tuple(h.shape[-2:])
@@ -327,8 +327,8 @@ def check_rows(given: int, batch: int) -> None:
     """A condition serves the whole batch with one row, or each image with its own."""
     if given not in (1, batch):
         raise PatchError(
-            f"The condition holds {given} images and the latent batch {batch}. Give one image for the whole batch, or "
-            "as many as the batch has."
+            f"Mannequin's condition holds {given} images and the latent batch {batch}. Give one image for the whole "
+            "batch, or as many as the batch has."
         )
 
 

@@ -7,6 +7,9 @@ from torch import Tensor
 from .attention.token_masks import soft_grid
 from .conditions import Immutable
 
+#: No schedule reaches so far; the host's "from the very start" lies beyond it.
+BEYOND_ANY_SIGMA = 1e8
+
 
 @dataclass(frozen=True, eq=False)
 class Scope(Immutable):
@@ -32,9 +35,14 @@ class Scope(Immutable):
     def _blank(self) -> bool:
         return self.mask is not None and not bool(self.mask.any())
 
-    def active(self, sigma: float) -> bool:
-        """Whether the patch acts at noise level ``sigma``."""
-        return self.first_sigma >= sigma >= self.last_sigma
+    def active(self, sigma: Tensor) -> bool:
+        """Whether the patch acts at noise level ``sigma`` (one element).
+
+        A span over the whole schedule is answered without reading it, which would make a GPU wait at every site.
+        """
+        if self.first_sigma >= BEYOND_ANY_SIGMA and self.last_sigma <= 0:
+            return True
+        return self.first_sigma >= float(sigma) >= self.last_sigma
 
     def over(self, grid: tuple[int, int], device) -> float | Tensor:
         """The weight of every cell of a grid ``(h, w)``: a number without a mask, else ``[1 or B, 1, h, w]``."""

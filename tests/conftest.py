@@ -54,3 +54,12 @@ def golden():
         pytest.skip(f"{name} is not at hand; set {GOLDEN_VARIABLE} to the folder that has it")
 
     return find
+
+
+@pytest.fixture(params=["patches are copied", "patches are shared"])
+def cloning(request, monkeypatch):
+    """Both ways in which versions of the host clone a model."""
+    if request.param == "patches are shared":
+        from small import share_patches
+
+        share_patches(monkeypatch)

@@ -15,6 +15,9 @@ SIZES = {"sd15": SmallSD(width=32, context_dim=32, heads=2), "sdxl": SmallSD(wid
 #: A latent with odd sides: levels of the UNet round up.
 HEIGHT, WIDTH = 11, 7
 DEFAULT = Scope()
+#: Widgets of the apply nodes, at full strength everywhere, and of Apply HPFA besides.
+APPLY = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+HPFA = {"fusion": "paper", "hidden_space": "auto", "delta": 0.6, "sigma": 0.3, "mask_axis": "key", "sites": "all"}
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -9,6 +9,7 @@ from mannequin.model_patches.attention.hpfa import Reweighting, reweighted_self_
 from mannequin.model_patches.attention.multihead import split_heads
 from mannequin.model_patches.attention.token_masks import label_tokens, mask_tokens
 from small import difference, random
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from devtools import parity
 
@@ -41,6 +42,31 @@ def test_reweighted_attention_is_equation_6_and_7(axis, block_bytes):
     mask = random(2, TOKENS, seed=9) > 0
     ours = reweighted_self_attention(q, k, v, HEADS, mask, Reweighting(0.6, 0.3, axis), block_bytes)
     assert difference(ours, written_out(q, k, v, mask, 0.6, 0.3, axis)) < 1e-6
+
+
+class LargestTensor(TorchDispatchMode):
+    """Records the size of the largest tensor any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, torch.Tensor) and tensor._base is None:
+                self.bytes = max(self.bytes, tensor.nbytes)
+        return result
+
+
+def test_memory_stays_within_the_stated_budget():
+    tokens, budget = 3000, 2**20
+    q, k, v = (random(1, tokens, DIM, seed=s) for s in range(3))
+    mask = torch.rand(1, tokens) > 0.5
+    with torch.inference_mode(False), torch.no_grad(), LargestTensor() as largest:
+        reweighted_self_attention(q.clone(), k.clone(), v.clone(), HEADS, mask.clone(), block_bytes=budget)
+    whole = HEADS * tokens * tokens * 4
+    assert largest.bytes <= budget < whole / 50
 
 
 def test_reweighting_leaves_a_zero_logit_alone():

@@ -7,17 +7,7 @@ from mannequin.nodes.guidance import MannequinRegionBlendGuider
 from mannequin.nodes.pose import MannequinDetectPose, MannequinDrawPose
 from mannequin.nodes.source import MannequinSourceNet
 from mannequin.nodes.truepose import MannequinApplyHPFA, MannequinApplyPoseEncoder
-from small import body_mask, conditioning, model, random, source
-
-APPLY = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
-HPFA = {
-    "fusion": "paper",
-    "hidden_space": "auto",
-    "delta": 0.6,
-    "sigma": 0.3,
-    "mask_axis": "key",
-    "sites": "all",
-} | APPLY
+from small import APPLY, HPFA, body_mask, conditioning, model, random, source
 
 
 def test_nan_pixels():
@@ -36,7 +26,7 @@ def test_nan_mask():
     base = model()
     mask = body_mask().float() * torch.nan
     with pytest.raises(NodeError, match="^Apply HPFA: The parsing mask holds values that are not numbers"):
-        MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=mask, **HPFA)
+        MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=mask, **HPFA, **APPLY)
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 8, 8), (1, 4, 0, 1), (1, 4, 1, 8, 8)], ids=str)
@@ -77,6 +67,6 @@ def test_guider_of_two_models():
 
 def test_a_span_that_ends_before_it_begins_is_off():
     base = model()
-    values = HPFA | {"start_percent": 0.8, "end_percent": 0.2}
+    values = HPFA | APPLY | {"start_percent": 0.8, "end_percent": 0.2}
     patched = MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=body_mask().float(), **values)[0]
     assert "patches_replace" not in patched.model_options["transformer_options"]

@@ -9,26 +9,23 @@ from mannequin.model_patches.comfy_small_sd import seed_weights
 from mannequin.nodes.reference import MannequinApplyReference
 from mannequin.nodes.source import MannequinSourceNet
 from mannequin.nodes.truepose import MannequinApplyCAA, MannequinApplyHPFA
-from small import HEIGHT, SIZES, WIDTH, body_mask, conditioning, difference, model, random, sample, share_patches
+from small import (
+    APPLY,
+    HEIGHT,
+    HPFA,
+    SIZES,
+    WIDTH,
+    body_mask,
+    conditioning,
+    difference,
+    model,
+    random,
+    sample,
+)
 
 from nodes import ControlNetApplyAdvanced
 
-SCOPE = {"strength": 0.8, "start_percent": 0.0, "end_percent": 1.0}
-HPFA = {
-    "fusion": "paper",
-    "hidden_space": "auto",
-    "delta": 0.6,
-    "sigma": 0.3,
-    "mask_axis": "key",
-    "sites": "all",
-} | SCOPE
 LORA_KEY = "diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_q.weight"
-
-
-@pytest.fixture(params=["patches are copied", "patches are shared"])
-def cloning(request, monkeypatch):
-    if request.param == "patches are shared":
-        share_patches(monkeypatch)
 
 
 def control_net(layout: str):
@@ -68,17 +65,17 @@ def test_everything_in_one_graph(layout, cloning):
     def result(patcher, *conditions) -> torch.Tensor:
         return sample(patcher, *conditions)
 
-    everything = with_source(lora, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA)
-    everything = with_source(everything, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **SCOPE)
+    everything = with_source(lora, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
+    everything = with_source(everything, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **APPLY)
     whole = result(everything, positive, negative)
     assert torch.isfinite(whole).all()
     assert difference(whole, result(everything, positive, negative)) == 0.0
 
     # Leave one out: each of the four is felt.
-    only_caa = with_source(lora, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **SCOPE)
-    only_hpfa = with_source(lora, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA)
-    no_lora = with_source(base, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA)
-    no_lora = with_source(no_lora, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **SCOPE)
+    only_caa = with_source(lora, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **APPLY)
+    only_hpfa = with_source(lora, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
+    no_lora = with_source(base, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
+    no_lora = with_source(no_lora, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **APPLY)
     others = {
         "HPFA": result(only_caa, positive, negative),
         "CAA": result(only_hpfa, positive, negative),
@@ -91,13 +88,15 @@ def test_everything_in_one_graph(layout, cloning):
 
 def test_reference_attention_from_its_node():
     base = model()
-    patched = with_source(base, MannequinApplyReference, sites="down", **SCOPE)
+    patched = with_source(base, MannequinApplyReference, sites="down", **APPLY)
     assert difference(sample(patched), sample(base)) > 1e-3
 
 
 def test_the_source_sees_its_caption():
     base = model()
-    captioned = with_source(base, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA)
+    captioned = with_source(base, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
     silent_source = MannequinSourceNet.execute(model=base, latent={"samples": random(1, 4, HEIGHT, WIDTH, seed=1)})[0]
-    silent = MannequinApplyHPFA.execute(model=base, source=silent_source, parsing_mask=body_mask().float(), **HPFA)[0]
+    silent = MannequinApplyHPFA.execute(
+        model=base, source=silent_source, parsing_mask=body_mask().float(), **HPFA, **APPLY
+    )[0]
     assert difference(sample(captioned), sample(silent)) > 1e-4
