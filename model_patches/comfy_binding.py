@@ -295,7 +295,8 @@ class AttentionPatch(HostPatch):
             query = Query(q[rows], k[rows], v[rows], heads, weight, plain, attention)
             return self.binding.condition.answer(memory.to(q), query)
 
-        return torch.cat([part(rows, conditional) for rows, conditional in run.chunks(extra, q.shape[0])])
+        parts = [part(rows, conditional) for rows, conditional in run.chunks(extra, q.shape[0])]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @dataclass(frozen=True, eq=False)

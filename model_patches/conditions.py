@@ -91,11 +91,13 @@ class Condition(ABC, Immutable):
 def _mix(plain: Callable[[], Tensor], patched: Tensor, weight: float | Tensor) -> Tensor:
     if isinstance(weight, float) and weight == 1.0:
         return patched
-    return torch.lerp(plain(), patched, _as_weight(weight, patched))
+    return torch.lerp(plain(), patched, weight.to(patched) if isinstance(weight, Tensor) else weight)
 
 
-def _as_weight(weight: float | Tensor, like: Tensor) -> float | Tensor:
-    return weight.to(like) if isinstance(weight, Tensor) else weight
+def _add(plain: Tensor, patched: Tensor, weight: float | Tensor) -> Tensor:
+    if isinstance(weight, Tensor):
+        return torch.addcmul(plain, weight.to(plain), patched)
+    return torch.add(plain, patched, alpha=weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,7 @@ class HPFACondition(Condition):
         fused = fusion_attention(query.q, memory.key, memory.value, query.heads, query.attention)
         if self.fusion == "paper":
             return _mix(query.plain, fused, query.weight)
-        return query.plain() + _as_weight(query.weight, fused) * fused
+        return _add(query.plain(), fused, query.weight)
 
     def check(self, site: Site, target: nn.Module) -> None:
         if self.weights is not None:
@@ -173,7 +175,7 @@ class CAACondition(Condition):
 
     def answer(self, memory: Memory, query: Query) -> Tensor:
         aligned = alignment_attention(query.q, memory.key, memory.value, query.heads, memory.exists, query.attention)
-        return query.plain() + _as_weight(query.weight, aligned) * aligned
+        return _add(query.plain(), aligned, query.weight)
 
     def check(self, site: Site, target: nn.Module) -> None:
         width, context = target.attn2.to_k.weight.shape

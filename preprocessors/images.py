@@ -8,7 +8,7 @@ from .errors import ConditionError
 
 
 def check_image(image: Tensor) -> Tensor:
-    """An IMAGE ``[B, H, W, 3 or 4]`` in 0–1 as ``[B, H, W, 3]`` fp32; transparency shows white.
+    """An IMAGE ``[B, H, W, 3 or 4]`` in 0–1 as ``[B, H, W, 3]`` fp32 on the CPU; transparency shows white.
 
     Raises:
         ConditionError: another shape, no picture at all, or pixels that are no numbers.
@@ -17,7 +17,8 @@ def check_image(image: Tensor) -> Tensor:
         raise ConditionError(
             f"The image has shape {tuple(image.shape)}; a batch of RGB pictures, [batch, height, width, 3], is needed."
         )
-    image = image.float()
+    # With --gpu-only the host keeps images on the accelerator; the networks' runtime takes arrays of the CPU.
+    image = image.to("cpu", torch.float32)
     if not torch.isfinite(image).all():
         raise ConditionError(
             "The image has pixels that are not numbers (NaN or infinity). Look at the node it comes from: a VAE in "
@@ -57,7 +58,6 @@ def crop_square(picture: Tensor, to_picture: Tensor, side: int) -> Tensor:
     Returns:
         ``[side, side, C]``; black outside the picture.
     """
-    height, width = picture.shape[:2]
     # Bilinear sampling skips pixels of a picture that is much finer than the square: average those first.
     step = max(1, int(to_picture[:, 0].norm() / side))
     source = picture.movedim(-1, 0)[None]
@@ -66,5 +66,7 @@ def crop_square(picture: Tensor, to_picture: Tensor, side: int) -> Tensor:
     centres = (torch.arange(side, dtype=torch.float32) + 0.5) / side
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], -1) @ to_picture.T
-    grid = points / torch.tensor([width, height]) * 2 - 1
+    # The last averaged cell may reach beyond the picture: the grid spans all cells.
+    extent = torch.tensor([source.shape[-1] * step, source.shape[-2] * step])
+    grid = points / extent * 2 - 1
     return F.grid_sample(source, grid[None], align_corners=False)[0].movedim(0, -1)

@@ -42,6 +42,8 @@ _FROM_COCO_17 = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 _FROM_BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 #: Coordinates up to this are fractions of the canvas: nobody draws people on a canvas of two pixels.
 _LARGEST_FRACTION = 2.0
+#: Points this many canvases away are mistakes of whoever wrote them.
+_FARTHEST = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +66,16 @@ class Frame:
 
 
 def from_blazepose(people: Sequence[Person], width: int, height: int, threshold: float = 0.5) -> Frame:
-    """OpenPose's points of BlazePose's people; what is less visible than ``threshold``, or outside, is not seen."""
+    """OpenPose's points of BlazePose's people; what is less visible than ``threshold``, or outside, is not seen.
+
+    What is seen has confidence 1: comfyui_controlnet_aux takes a point with less for one that is missing.
+    """
     if not people:
         return Frame(torch.zeros(0, 18, 3), width, height)
     landmarks = torch.stack([person.landmarks for person in people])
     points = _reorder(landmarks, _FROM_BLAZEPOSE)
     inside = (points[..., :2] >= 0).all(-1) & (points[..., 0] < width) & (points[..., 1] < height)
-    points[..., 2] *= (points[..., 2] >= threshold) & inside
+    points[..., 2] = ((points[..., 2] >= threshold) & (points[..., 2] > 0) & inside).float()
     return Frame(points, width, height)
 
 
@@ -94,7 +99,7 @@ def from_pose_keypoint(poses: Any) -> list[Frame]:
     """The frames of a POSE_KEYPOINT from any node or file.
 
     Raises:
-        ConditionError: it is none, or has an array of points we do not know.
+        ConditionError: it is none, has no canvas size, or points that are no numbers or of a layout we do not know.
     """
     poses = [poses] if isinstance(poses, dict) else poses
     if not isinstance(poses, list) or not poses or not all(isinstance(pose, dict) for pose in poses):
@@ -106,18 +111,36 @@ def from_pose_keypoint(poses: Any) -> list[Frame]:
 
 
 def _frame(pose: dict[str, Any]) -> Frame:
-    width, height = (int(pose.get(key) or 0) for key in ("canvas_width", "canvas_height"))
-    if width < 1 or height < 1:
-        raise ConditionError("The pose has no canvas size (canvas_width, canvas_height). Save it again with one.")
-    people = [_points(person.get("pose_keypoints_2d")) for person in pose.get("people") or []]
+    width, height = (_canvas_side(pose.get(key)) for key in ("canvas_width", "canvas_height"))
+    people = pose.get("people") or []
+    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+        raise ConditionError(
+            "The pose's 'people' is no list with a dictionary for each person. Save the pose again, or connect the "
+            "POSE_KEYPOINT of Detect Pose, DWPose or OpenPose."
+        )
+    people = [_points(person.get("pose_keypoints_2d")) for person in people]
     people = torch.stack(people) if people else torch.zeros(0, 18, 3)
-    coordinates = people[..., :2]
+    canvas = torch.tensor([width, height], dtype=torch.float32)
+    coordinates, confidence = people[..., :2], people[..., 2:]
     if people.numel() and float(coordinates.abs().max()) <= _LARGEST_FRACTION:
-        people = torch.cat([coordinates * torch.tensor([width, height]), people[..., 2:]], -1)
-    return Frame(people, width, height)
+        coordinates = coordinates * canvas
+    near = (coordinates.abs() <= _FARTHEST * canvas).all(-1, keepdim=True)
+    return Frame(torch.cat([coordinates, confidence], -1) * near, width, height)
+
+
+def _canvas_side(value: Any) -> int:
+    """Also of a string, and of a float: JSON written by hand has both."""
+    try:
+        side = int(float(value or 0))
+    except (TypeError, ValueError, OverflowError):
+        side = 0
+    if side < 1:
+        raise ConditionError("The pose has no canvas size (canvas_width, canvas_height). Save it again with one.")
+    return side
 
 
 def _points(values: Sequence[float] | None) -> Tensor:
+    """A person's array as ``[18, 3]``; points that are NaN or infinite are not seen."""
     if not values:
         return torch.zeros(18, 3)
     layouts = {18 * 3: tuple(range(18)), 17 * 3: _FROM_COCO_17, 25 * 3: _FROM_BODY_25}
@@ -125,7 +148,16 @@ def _points(values: Sequence[float] | None) -> Tensor:
         raise ConditionError(
             f"The pose has {len(values) / 3:g} body points; OpenPose's 18 or 25, or COCO's 17, are expected."
         )
-    return _reorder(torch.tensor(values, dtype=torch.float32).reshape(-1, 3), layouts[len(values)])
+    try:
+        points = torch.tensor([float(value) for value in values]).reshape(-1, 3)
+    except (TypeError, ValueError) as error:
+        raise ConditionError(
+            "The pose has points that are not numbers. Each point is x, y and a confidence; a missing one is 0, 0, 0."
+        ) from error
+    points = points * torch.isfinite(points).all(-1, keepdim=True)
+    points = torch.nan_to_num(points, 0.0, 0.0, 0.0)
+    points[:, 2].clamp_(0, 1)
+    return _reorder(points, layouts[len(values)])
 
 
 def _reorder(points: Tensor, order: Sequence[int | None]) -> Tensor:

@@ -19,8 +19,15 @@ from .people import OnNoPerson, OnSeveral, choose_people
 #: The parsing is computed with the longer side at most this, and enlarged.
 WORKING_SIDE = 640
 MASK_THRESHOLD = 0.5
-#: How far a bare limb's chromaticity may lie from the face's.
-SKIN_DISTANCE = 0.03
+#: A limb is bare if its median chromaticity is this near to the face's …
+SKIN_DISTANCE = 0.025
+#: … and at least this share of it looks like the face: within this distance, and this brightness relative to it. Found
+#: on photos with bare limbs and with beige and brown cloth.
+SKIN_SHARE, SKIN_PIXEL_DISTANCE, SKIN_BRIGHTNESS = 0.4, 0.04, (0.55, 1.6)
+#: What is less visible than this is cut off or hidden: its colour says nothing, and hands and shoes are not painted.
+MIN_VISIBILITY = 0.5
+#: Where tops end, as a share of the way from hips to shoulders; and trousers' seat, of the way from hips to knees.
+WAIST, SEAT = 0.1, 0.35
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,6 @@ class Part:
 
 #: BlazePose landmarks: 0 nose; 2, 5 eyes; 7, 8 ears; 9, 10 mouth; 11, 12 shoulders; 13, 14 elbows; 15, 16 wrists; 19,
 #: 20 index fingers; 23, 24 hips; 25, 26 knees; 27, 28 ankles; 29, 30 heels; 31, 32 toes.
-TORSO = (11, 12, 24, 23)
 PARTS = (
     Part("arm", (11, 13), (12, 14), 0.20, clothed="Upper-clothes"),
     Part("arm", (13, 15), (14, 16), 0.16, clothed="Upper-clothes"),
@@ -105,7 +111,8 @@ def _label_person(picture: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
     unit = _body_unit(points)
     skin = _skin(picture, pixels, points, mask)
     distances, numbers = [], []
-    for label, distance in _parts(picture, pixels, points, mask, unit, skin):
+    visible = landmarks[:, 2] >= MIN_VISIBILITY
+    for label, distance in _parts(picture, pixels, points, visible, mask, unit, skin):
         distances.append(distance)
         numbers.append(label_number(label))
     nearest = torch.stack(distances).argmin(0)
@@ -120,19 +127,29 @@ def _body_unit(points: Tensor) -> float:
 
 
 def _parts(
-    picture: Tensor, pixels: Tensor, points: Tensor, mask: Tensor, unit: float, skin: Tensor | None
+    picture: Tensor, pixels: Tensor, points: Tensor, visible: Tensor, mask: Tensor, unit: float, skin: Tensor | None
 ) -> Iterator[tuple[str, Tensor]]:
     """Label and distance, in units of the part's thickness, of every part."""
     face, hair = _head(pixels, points, unit)
     yield "Face", face
     yield "Hair", hair
-    yield "Upper-clothes", _polygon_distance(pixels, points[list(TORSO)]) / (0.2 * unit)
+    shoulders, hips, knees = points[[11, 12]], points[[24, 23]], points[[26, 25]]
+    waist = hips + WAIST * (shoulders.flip(0) - hips)
+    seat = hips + SEAT * (knees - hips)
+    yield "Upper-clothes", _polygon_distance(pixels, torch.cat([shoulders, waist])) / (0.2 * unit)
+    # Bare legs or not, the hips are dressed.
+    yield "Pants", _polygon_distance(pixels, torch.cat([waist.flip(0), seat])) / (0.2 * unit)
     for part in PARTS:
-        left, right = (_stick_distance(pixels, *points[list(stick)]) for stick in (part.left, part.right))
-        core = mask & (torch.minimum(left, right) < 0.5 * part.thickness * unit)
+        sticks = (("Left", list(part.left)), ("Right", list(part.right)))
+        sides = [(side, _stick_distance(pixels, *points[stick]), bool(visible[stick].all())) for side, stick in sticks]
+        core = torch.zeros_like(mask)
+        for _, distance, shown in sides:
+            core |= mask & (distance < 0.5 * part.thickness * unit) & shown
         bare = part.clothed is None or _is_skin(picture, core, skin)
-        for side, distance in (("Left", left), ("Right", right)):
-            yield (f"{side}-{part.label}" if bare else part.clothed), distance / (part.thickness * unit)
+        for side, distance, shown in sides:
+            label = f"{side}-{part.label}" if bare and shown else part.clothed
+            if label:
+                yield label, distance / (part.thickness * unit)
 
 
 def _head(pixels: Tensor, points: Tensor, unit: float) -> tuple[Tensor, Tensor]:
@@ -184,10 +201,12 @@ def _skin(picture: Tensor, pixels: Tensor, points: Tensor, mask: Tensor) -> Tens
 
 
 def _is_skin(picture: Tensor, core: Tensor, skin: Tensor | None) -> bool:
-    """Whether most of a limb's core has the face's hue and, roughly, its brightness."""
+    """Whether a limb's core has the face's hue, and enough of its pixels look like the face."""
     if skin is None or not bool(core.any()):
         return False
-    limb = picture[core].median(0).values
-    hue = float((_chromaticity(limb) - _chromaticity(skin)).norm())
-    brightness = float(limb.sum() / skin.sum().clamp(min=1e-3))
-    return hue < SKIN_DISTANCE and 0.6 < brightness < 1.6
+    limb, face = picture[core], _chromaticity(skin)
+    brightness = limb.sum(-1) / skin.sum().clamp(min=1e-3)
+    near = (_chromaticity(limb) - face).norm(dim=-1) < SKIN_PIXEL_DISTANCE
+    share = (near & (brightness > SKIN_BRIGHTNESS[0]) & (brightness < SKIN_BRIGHTNESS[1])).float().mean()
+    hue = (_chromaticity(limb.median(0).values) - face).norm()
+    return bool(hue < SKIN_DISTANCE) and bool(share >= SKIN_SHARE)

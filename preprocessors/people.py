@@ -35,7 +35,7 @@ def choose_people(people: list[Person], on_no_person: str, on_several: str, numb
 
 def _off_centre(person: Person) -> float:
     """Distance of the hips' middle from the picture's, in pixels."""
-    height, width = person.mask.shape
+    height, width = person.size
     return float((person.landmarks[[23, 24], :2].mean(0) - person.landmarks.new_tensor([width / 2, height / 2])).norm())
 
 

@@ -106,6 +106,6 @@ def _ellipse(start: np.ndarray, end: np.ndarray, radius: float) -> list[tuple[fl
     length = float(np.linalg.norm(half))
     along = half / length if length > 0 else np.array([1.0, 0.0])
     across = np.array([-along[1], along[0]])
-    steps = max(16, int(length / 8))
+    steps = min(max(16, int(length / 8)), 1024)
     turns = (2 * math.pi * step / steps for step in range(steps))
     return [tuple(middle + along * length * math.cos(t) + across * radius * math.sin(t)) for t in turns]
