@@ -15,7 +15,7 @@ from .multihead import Attention, fused_attention, merge_heads, split_heads
 MaskAxis = Literal["key", "query"]
 
 #: Temporaries of one row block of Eq. 7, in bytes. Three of them live at once (logits, weights, softmax).
-BLOCK_BYTES = 48 * 2**20
+BLOCK_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,15 @@ def reweighted_self_attention(
     keys = keys.transpose(-1, -2)
     row_bytes = q.shape[0] * heads * k.shape[1] * q.element_size()
     rows = max(1, block_bytes // row_bytes)
-    blocks = []
+    # One result tensor from the start: small results allocated between the blocks would keep their memory from being
+    # used again.
+    hidden = torch.empty_like(queries)
     for start in range(0, q.shape[1], rows):
-        logits = queries[:, :, start : start + rows] @ keys
-        rows_mask = mask if reweighting.axis == "key" else mask[:, start : start + rows]
-        logits = logits * reweighting.weights(logits, rows_mask)
-        blocks.append(logits.softmax(dim=-1) @ values)
-        del logits
-    return merge_heads(torch.cat(blocks, dim=2))
+        block = slice(start, start + rows)
+        logits = queries[:, :, block] @ keys
+        logits = logits * reweighting.weights(logits, mask if reweighting.axis == "key" else mask[:, block])
+        hidden[:, :, block] = logits.softmax(dim=-1) @ values
+    return merge_heads(hidden)
 
 
 class HPFA(nn.Module):
