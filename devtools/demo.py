@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from .client import Client
+from .environment import home_folder
 from .graph_format import ui_to_api
 from .host import ROOT
 from .say import say
@@ -16,16 +17,18 @@ from .server import Server
 
 PHOTOS = ROOT / "workflows" / "inputs"
 GRAPH = ROOT / "workflows" / "truepose.json"
-OUTPUT = ROOT / ".mannequin" / "demo"
+OUTPUT = home_folder(ROOT) / "demo"
 
 
-def run_graph(client: Client, path: Path, on_event=lambda kind, data: None):
-    """Queue a shared workflow with the example photos; the API graph and its result."""
-    for photo in sorted(PHOTOS.iterdir()):
-        if photo.suffix in (".png", ".jpg"):
-            client.upload(photo)
-    prompt = ui_to_api(json.loads(path.read_text(encoding="utf-8")), client.object_info())
-    return prompt, client.run(prompt, on_event)
+def read_graph(client: Client, path: Path) -> dict:
+    """A shared workflow in the format that the server queues."""
+    return ui_to_api(json.loads(path.read_text(encoding="utf-8")), client.object_info())
+
+
+def run_graph(client: Client, path: Path):
+    """Queue a shared workflow, on a server that offers the example photos; the API graph and its result."""
+    prompt = read_graph(client, path)
+    return prompt, client.run(prompt)
 
 
 def node_of(prompt: dict, type_: str, title: str = "") -> str:
@@ -68,13 +71,12 @@ def main() -> int:
 
         def show(kind: str, data: dict) -> None:
             if kind == "executing" and data["node"] is not None:
-                say(f"  {prompt_types.get(data['node'], data['node'])}")
+                say(f"  {prompt[data['node']]['_meta']['title']}")
             elif kind == "progress" and data["max"] > 1:
                 say(f"    {data['value']}/{data['max']}")
 
-        workflow = json.loads(GRAPH.read_text(encoding="utf-8"))
-        prompt_types = {str(node["id"]): node.get("title") or node["type"] for node in workflow["nodes"]}
-        prompt, result = run_graph(client, GRAPH, show)
+        prompt = read_graph(client, GRAPH)
+        result = client.run(prompt, show)
 
         def picture(type_: str, title: str = "") -> Image.Image:
             return Image.open(io.BytesIO(client.images(result, node_of(prompt, type_, title))[0])).convert("RGB")

@@ -22,7 +22,7 @@ from .conditions import Condition, Immutable, Memory, Query
 from .errors import PatchError
 from .scope import Scope
 from .sites import Site, select_sites
-from .source import SourceSite
+from .source import SourceSite, context_width_of, width_of
 
 #: Keys in the host's dictionaries.
 KEY = "mannequin"
@@ -74,14 +74,13 @@ def transformer_blocks(model: Any) -> dict[Site, nn.Module]:
     }
 
 
-def width_of(block: nn.Module) -> int:
-    """Feature width of a transformer block."""
-    return block.attn1.to_k.weight.shape[0]
+def context_width(model: Any) -> int:
+    """Width of the cross-attention context that a MODEL takes.
 
-
-def context_width_of(block: nn.Module) -> int:
-    """Width of the cross-attention context that a transformer block takes."""
-    return block.attn2.to_k.weight.shape[1]
+    Raises:
+        PatchError: the MODEL is no Stable Diffusion UNet.
+    """
+    return context_width_of(next(iter(transformer_blocks(model).values())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +183,8 @@ def run_source(source: SourceNet, sites: set[Site], visit: Callable[[Site, Sourc
     dtype = net.manual_cast_dtype or net.get_dtype()
     rows = source.latent.shape[0]
     latent = net.process_latent_in(source.latent.float()).to(device, dtype)
-    width = context_width_of(next(iter(blocks.values())))
-    context = latent.new_zeros(1, 1, width) if source.context is None else source.context.to(latent)
+    context = source.context
+    context = latent.new_zeros(1, 1, context_width(source.patcher)) if context is None else context.to(latent)
     seen: dict[str, Tensor] = {}
 
     def capture(q, k, v, extra):

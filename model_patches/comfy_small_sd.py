@@ -16,8 +16,9 @@ import comfy.supported_models
 import torch
 from torch import Tensor, nn
 
-from .comfy_binding import context_width_of, host_operations, host_patcher, transformer_blocks, width_of
+from .comfy_binding import context_width, host_operations, host_patcher, transformer_blocks
 from .networks.truepose import TruePose, TruePoseShape
+from .source import width_of
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,6 @@ def build_truepose(model: Any, region_dim: int, seed: int) -> Any:
     blocks = transformer_blocks(model)
     unet = model.get_model_object("diffusion_model")
     widths = {site: width_of(block) for site, block in blocks.items()}
-    context_dim = context_width_of(next(iter(blocks.values())))
-    shape = TruePoseShape.full(widths, context_dim, region_dim, unet.model_channels)
+    shape = TruePoseShape.full(widths, context_width(model), region_dim, unet.model_channels)
     network = TruePose(shape, dtype=torch.float32, operations=host_operations())
     return host_patcher(seed_weights(network, seed).eval().requires_grad_(False))

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention.caa import CAA, alignment_attention, neglected_regions, region_scores, take_regions
-from .attention.hpfa import HPFA, Reweighting, fusion_attention, reweighted_self_attention
+from .attention.caa import alignment_attention, neglected_regions, region_scores, take_regions
+from .attention.hpfa import Reweighting, fusion_attention, reweighted_self_attention
 from .attention.multihead import Attention
 from .attention.reference import reference_attention
 from .attention.token_masks import label_tokens, mask_tokens
 from .errors import PatchError
 from .networks.truepose import TruePose
 from .sites import Site
-from .source import HiddenSpace, SourceSite
+from .source import HiddenSpace, SourceSite, context_width_of, width_of
 
 Fusion = Literal["paper", "residual"]
 
@@ -126,7 +126,7 @@ class HPFACondition(Condition):
             hidden = source.complete(hidden)
         if self.weights is None:
             return Memory(target.attn1.to_k(hidden), target.attn1.to_v(hidden))
-        return Memory(*self._module(site).keys_values(hidden))
+        return Memory(*self.weights.hpfa[site.key].keys_values(hidden))
 
     def answer(self, memory: Memory, query: Query) -> Tensor:
         fused = fusion_attention(query.q, memory.key, memory.value, query.heads, query.attention)
@@ -136,10 +136,7 @@ class HPFACondition(Condition):
 
     def check(self, site: Site, target: nn.Module) -> None:
         if self.weights is not None:
-            _check_width("HPFA", site, self.weights.shape.hpfa.get(site), target.attn1.to_k.weight.shape[0])
-
-    def _module(self, site: Site) -> HPFA:
-        return self.weights.hpfa[site.key]
+            _check_width("HPFA", site, self.weights.shape.hpfa.get(site), width_of(target))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +164,10 @@ class CAACondition(Condition):
         chosen, exists = neglected_regions(scores, self.count)
         tokens = take_regions(self.regions.to(source.q).expand(rows, -1, -1), chosen)
         if self.weights is None:
-            tokens = fit_width(tokens, target.attn2.to_k.weight.shape[1])
+            tokens = fit_width(tokens, context_width_of(target))
             key, value = target.attn2.to_k(tokens), target.attn2.to_v(tokens)
         else:
-            key, value = self._module(site).keys_values(self.weights.region_projection(tokens))
+            key, value = self.weights.caa[site.key].keys_values(self.weights.region_projection(tokens))
         return Memory(key, value, None if exists.all() else exists)
 
     def answer(self, memory: Memory, query: Query) -> Tensor:
@@ -178,20 +175,16 @@ class CAACondition(Condition):
         return _add(query.plain(), aligned, query.weight)
 
     def check(self, site: Site, target: nn.Module) -> None:
-        width, context = target.attn2.to_k.weight.shape
         if self.weights is None:
-            fit_width(self.regions[:, :1], context)
+            fit_width(self.regions[:, :1], context_width_of(target))
             return
-        _check_width("CAA", site, self.weights.shape.caa.get(site), width)
+        _check_width("CAA", site, self.weights.shape.caa.get(site), width_of(target))
         expected, given = self.weights.shape.region_dim, self.regions.shape[-1]
         if expected != given:
             raise PatchError(
                 f"These TruePose weights were trained with CLIP embeddings of width {expected}, and the CLIP vision "
                 f"model gave width {given}. Load the encoder they were trained with (the paper's is ViT-L/14, 768)."
             )
-
-    def _module(self, site: Site) -> CAA:
-        return self.weights.caa[site.key]
 
 
 @dataclass(frozen=True, eq=False)

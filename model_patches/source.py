@@ -13,6 +13,16 @@ from torch import Tensor, nn
 HiddenSpace = Literal["paper", "block"]
 
 
+def width_of(block: nn.Module) -> int:
+    """Feature width of a transformer block."""
+    return block.attn1.to_k.weight.shape[0]
+
+
+def context_width_of(block: nn.Module) -> int:
+    """Width of the cross-attention context that a transformer block takes."""
+    return block.attn2.to_k.weight.shape[1]
+
+
 @dataclass(frozen=True, eq=False)
 class SourceSite:
     """One site of SourceNet's pass.

@@ -3,7 +3,7 @@
 import torch
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import context_width_of, transformer_blocks
+from ..model_patches.comfy_binding import context_width
 from .errors import names_itself
 
 
@@ -31,8 +31,7 @@ class MannequinConditioning(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model) -> io.NodeOutput:
-        block = next(iter(transformer_blocks(model).values()))
-        context = torch.zeros(1, 1, context_width_of(block))
+        context = torch.zeros(1, 1, context_width(model))
         pooled = torch.zeros(1, 1280)
         positive, negative = ([[context, {"pooled_output": pooled}]] for _ in range(2))
         return io.NodeOutput(positive, negative)

@@ -10,12 +10,12 @@ from ..model_patches.sites import SYNTAX
 WEIGHTS_FOLDER = "mannequin"
 
 
-def scope_inputs(default_strength: float = 1.0) -> list:
+def scope_inputs() -> list:
     """Strength, span of the schedule and region: the last widgets of every apply node."""
     return [
         io.Float.Input(
             "strength",
-            default=default_strength,
+            default=1.0,
             min=0.0,
             max=4.0,
             step=0.05,
@@ -45,9 +45,9 @@ def scope_inputs(default_strength: float = 1.0) -> list:
     ]
 
 
-def sites_input(default: str = "all") -> io.String.Input:
+def sites_input() -> io.String.Input:
     """Which attention sites of the UNet a node patches."""
-    return io.String.Input("sites", default=default, tooltip=f"Which attention sites of the UNet it patches. {SYNTAX}")
+    return io.String.Input("sites", default="all", tooltip=f"Which attention sites of the UNet it patches. {SYNTAX}")
 
 
 def scope_of(model, strength: float, start_percent: float, end_percent: float, region: Tensor | None) -> Scope:

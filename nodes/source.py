@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import SourceNet, context_width_of, transformer_blocks
+from ..model_patches.comfy_binding import SourceNet, context_width
 from ..model_patches.errors import PatchError
 from .checks import check_numbers
 from .errors import names_itself
@@ -42,7 +42,7 @@ class MannequinSourceNet(io.ComfyNode):
     @names_itself
     def execute(cls, model, latent: dict, conditioning=None) -> io.NodeOutput:
         samples = latent["samples"]
-        blocks = transformer_blocks(model)
+        width = context_width(model)
         channels = model.get_model_object("latent_format").latent_channels
         expected = model.get_model_object("diffusion_model").in_channels
         if samples.ndim != 4 or samples.shape[1] != channels or expected != channels or 0 in samples.shape:
@@ -56,7 +56,6 @@ class MannequinSourceNet(io.ComfyNode):
         if conditioning:
             context, extras = conditioning[0]
             pooled = extras.get("pooled_output")
-            width = context_width_of(next(iter(blocks.values())))
             if context.shape[-1] != width:
                 raise PatchError(
                     f"The conditioning is {context.shape[-1]} wide and this UNet takes {width}. Encode the text with "

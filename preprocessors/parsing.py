@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .blazepose import Person, find_people
-from .images import check_image
+from .blazepose import Person
 from .labels import Parsing, label_number
-from .people import OnNoPerson, OnSeveral, choose_people
+from .people import OnNoPerson, OnSeveral, people_of
 
 #: The parsing is computed with the longer side at most this, and enlarged.
 WORKING_SIDE = 640
@@ -75,13 +74,8 @@ def parse(
     Raises:
         ConditionError: what the options ask for, or no proper image.
     """
-    image = check_image(image)
-    maps = []
-    for number, picture in enumerate(image):
-        people = choose_people(find_people(picture), on_no_person, on_several, number)
-        maps.append(_parse_picture(picture, people))
-        progress()
-    return Parsing(torch.stack(maps))
+    pictures = people_of(image, on_no_person, on_several, progress)
+    return Parsing(torch.stack([_parse_picture(picture, people) for picture, people in pictures]))
 
 
 def _parse_picture(picture: Tensor, people: list[Person]) -> Tensor:

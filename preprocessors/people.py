@@ -1,6 +1,6 @@
 """What happens when a picture shows nobody, or several people: an option, never a crash."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from torch import Tensor
@@ -14,7 +14,25 @@ OnNoPerson = Literal["error", "skip"]
 OnSeveral = Literal["largest", "most central", "all", "error"]
 
 
-def choose_people(people: list[Person], on_no_person: str, on_several: str, number: int) -> list[Person]:
+def people_of(
+    image: Tensor, on_no_person: OnNoPerson, on_several: OnSeveral, progress: Callable[[], None]
+) -> Iterator[tuple[Tensor, list[Person]]]:
+    """Every picture ``[H, W, 3]`` of an IMAGE ``[B, H, W, C]`` in 0–1, with the people in it who count.
+
+    Args:
+        on_no_person: raise, or give an empty list.
+        on_several: who counts.
+        progress: called after every picture.
+
+    Raises:
+        ConditionError: what the options ask for, or no proper image.
+    """
+    for number, picture in enumerate(check_image(image)):
+        yield picture, _choose(find_people(picture), on_no_person, on_several, number)
+        progress()
+
+
+def _choose(people: list[Person], on_no_person: str, on_several: str, number: int) -> list[Person]:
     """Who counts, by a node's options; ``number`` is the picture's place in the batch, for the error."""
     if not people and on_no_person == "error":
         raise ConditionError(
@@ -57,11 +75,7 @@ def detect_poses(
     Raises:
         ConditionError: what the options ask for, or no proper image.
     """
-    image = check_image(image)
-    height, width = image.shape[1:3]
-    frames = []
-    for number, picture in enumerate(image):
-        people = choose_people(find_people(picture), on_no_person, on_several, number)
-        frames.append(from_blazepose(people, width, height, threshold))
-        progress()
-    return frames
+    return [
+        from_blazepose(people, width=picture.shape[1], height=picture.shape[0], threshold=threshold)
+        for picture, people in people_of(image, on_no_person, on_several, progress)
+    ]

@@ -13,6 +13,7 @@ from small import DEFAULT, HEIGHT, SIZES, WIDTH, body_mask, difference, model, r
 
 from model_patches import conditions as standalone
 from model_patches.networks.truepose import TruePose, TruePoseShape
+from model_patches.source import width_of
 from training import diffusers_binding
 
 CONTEXT, LATENT = random(2, 7, 32), random(2, 4, HEIGHT, WIDTH, seed=2)
@@ -122,7 +123,7 @@ def test_gradients_reach_source_and_modules(hosts):
         source_net.load_state_dict({name: tensor.clone() for name, tensor in other.state_dict().items()})
         blocks = diffusers_binding.transformer_blocks(unet)
         sites = list(blocks)
-        widths = {site: block.attn1.to_k.weight.shape[0] for site, block in blocks.items()}
+        widths = {site: width_of(block) for site, block in blocks.items()}
         weights = TruePose(TruePoseShape.full(widths, 32, 16, 32))
         latent, context = LATENT.clone(), CONTEXT.clone()
         # Two regions at every site: the softmax over one key has no gradient to give it.
