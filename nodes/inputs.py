@@ -7,8 +7,6 @@ from ..model_patches import comfy_binding
 from ..model_patches.scope import Scope
 from ..model_patches.sites import SYNTAX
 
-WEIGHTS_FOLDER = "mannequin"
-
 
 def scope_inputs() -> list:
     """Strength, span of the schedule and region: the last widgets of every apply node."""

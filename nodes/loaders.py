@@ -1,7 +1,6 @@
 """Nodes that bring weights into a graph."""
 
 import comfy.utils
-import folder_paths
 from comfy_api.latest import io
 from safetensors import SafetensorError
 
@@ -9,7 +8,7 @@ from ..model_patches import comfy_binding
 from ..model_patches.checkpoints import build_truepose
 from ..model_patches.errors import PatchError
 from .errors import names_itself
-from .inputs import WEIGHTS_FOLDER
+from .model_files import weight_file, weight_files
 from .types import TruePoseWeights
 
 
@@ -29,7 +28,7 @@ class MannequinLoadTruePose(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=folder_paths.get_filename_list(WEIGHTS_FOLDER),
+                    options=weight_files(".safetensors"),
                     tooltip="A TruePose weight file in models/mannequin, recognised by its keys.",
                 )
             ],
@@ -39,15 +38,9 @@ class MannequinLoadTruePose(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        path = folder_paths.get_full_path(WEIGHTS_FOLDER, weights)
-        if path is None:
-            present = ", ".join(folder_paths.get_filename_list(WEIGHTS_FOLDER)) or "nothing"
-            raise PatchError(
-                f"There is no '{weights}' in models/mannequin, which holds {present}. Put the file there (or name its "
-                "folder in extra_model_paths.yaml under 'mannequin') and refresh the page."
-            )
+        path = weight_file(weights, ".safetensors")
         try:
-            state, metadata = comfy.utils.load_torch_file(path, safe_load=True, return_metadata=True)
+            state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
         except (SafetensorError, ValueError, OSError) as error:
             raise PatchError(
                 f"'{weights}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another "

@@ -4,6 +4,12 @@ from comfy_api.latest import io
 
 PoseKeypoint = io.Custom("POSE_KEYPOINT")
 Parsing = io.Custom("PARSING")
+DensePose = io.Custom("DENSEPOSE")
+FaceEmbedding = io.Custom("FACE_EMBEDDING")
+Placement = io.Custom("PLACEMENT")
+ParserNetwork = io.Custom("PARSER")
+DensePoseNetwork = io.Custom("DENSEPOSE_NET")
+FaceNetwork = io.Custom("FACE_NET")
 SourceNetwork = io.Custom("SOURCE_NET")
 TruePoseWeights = io.Custom("TRUEPOSE")
 RegionEmbeddings = io.Custom("REGION_EMBEDDINGS")

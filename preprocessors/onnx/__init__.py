@@ -1,4 +1,4 @@
-"""Networks that come with the pack, as ONNX files, and their sessions."""
+"""Networks as ONNX files, and their runtime sessions."""
 
 import functools
 from pathlib import Path
@@ -8,24 +8,32 @@ import numpy as np
 FOLDER = Path(__file__).parent
 
 
-@functools.cache
-def session(name: str):
-    """The runtime session of ``<name>.onnx`` in this folder, made once; :func:`free` lets it go."""
+def open_session(file: Path):
+    """A runtime session of an ONNX file, on the accelerator where the installed onnxruntime knows one.
+
+    The caller owns it: memory goes with the last reference.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    return onnxruntime.InferenceSession(FOLDER / f"{name}.onnx", options, providers=providers)
+    return onnxruntime.InferenceSession(file, options, providers=providers)
+
+
+@functools.cache
+def session(name: str):
+    """The session of ``<name>.onnx``, which comes with the pack; made once, :func:`free` lets it go."""
+    return open_session(FOLDER / f"{name}.onnx")
 
 
 def run(name: str, image: np.ndarray) -> list[np.ndarray]:
-    """All outputs of a network for its one input."""
+    """All outputs of a network of the pack for its one input."""
     network = session(name)
     return network.run(None, {network.get_inputs()[0].name: image})
 
 
 def free() -> None:
-    """Let go of every session."""
+    """Let go of every session of the pack's networks."""
     session.cache_clear()

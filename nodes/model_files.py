@@ -1,0 +1,39 @@
+"""Weight files in the host's model folders."""
+
+from pathlib import Path
+
+import folder_paths
+
+from ..model_patches.errors import PatchError
+
+#: ``models/mannequin``, and whatever extra_model_paths.yaml names for it.
+WEIGHTS_FOLDER = "mannequin"
+ENDINGS = {".safetensors", ".onnx", ".torchscript"}
+
+
+def register_weights_folder() -> None:
+    """``models/mannequin``, beside whatever extra_model_paths.yaml names for it."""
+    default = str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER)
+    paths, _ = folder_paths.folder_names_and_paths.get(WEIGHTS_FOLDER, ([], set()))
+    folder_paths.folder_names_and_paths[WEIGHTS_FOLDER] = ([*paths, default], ENDINGS)
+
+
+def weight_files(ending: str) -> list[str]:
+    """Names, relative to the weights folder, of the files in it that end so."""
+    return [name for name in folder_paths.get_filename_list(WEIGHTS_FOLDER) if name.endswith(ending)]
+
+
+def weight_file(name: str, ending: str) -> Path:
+    """Where a file of that name lies.
+
+    Raises:
+        PatchError: there is none; says what there is, and where to put it.
+    """
+    path = folder_paths.get_full_path(WEIGHTS_FOLDER, name)
+    if path is None:
+        present = ", ".join(weight_files(ending)) or "nothing of the kind"
+        raise PatchError(
+            f"There is no '{name}' in models/mannequin, which holds {present}. Put the file there (or name its folder "
+            "in extra_model_paths.yaml under 'mannequin') and refresh the page."
+        )
+    return Path(path)
