@@ -3,6 +3,14 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .conditioning import MannequinConditioning
+from .densepose import (
+    MannequinDensePoseImage,
+    MannequinDensePoseMask,
+    MannequinDetectDensePose,
+    MannequinImportDensePose,
+    MannequinLoadDensePose,
+)
+from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
 from .loaders import MannequinLoadTruePose
 from .model_files import register_weights_folder
@@ -16,6 +24,7 @@ from .parsing import (
 from .pose import MannequinDetectPose, MannequinDrawPose
 from .reference import MannequinApplyReference
 from .source import MannequinSourceNet
+from .texture import MannequinSwapTexture, MannequinTextureMap, MannequinTextureMask
 from .truepose import MannequinApplyCAA, MannequinApplyHPFA, MannequinApplyPoseEncoder
 from .untrained import MannequinUntrainedModel
 
@@ -29,6 +38,15 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinParsingMask,
     MannequinSelectParsing,
     MannequinEncodeRegions,
+    MannequinLoadDensePose,
+    MannequinDetectDensePose,
+    MannequinImportDensePose,
+    MannequinDensePoseImage,
+    MannequinDensePoseMask,
+    MannequinTextureMap,
+    MannequinSwapTexture,
+    MannequinTextureMask,
+    MannequinFreePreprocessors,
     MannequinSourceNet,
     MannequinApplyHPFA,
     MannequinApplyCAA,

@@ -70,3 +70,14 @@ def test_a_span_that_ends_before_it_begins_is_off():
     values = HPFA | APPLY | {"start_percent": 0.8, "end_percent": 0.2}
     patched = MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=body_mask().float(), **values)[0]
     assert "patches_replace" not in patched.model_options["transformer_options"]
+
+
+def test_the_bundled_networks_can_be_freed():
+    from mannequin.nodes.free import MannequinFreePreprocessors
+    from mannequin.preprocessors import onnx
+
+    onnx.session("blazepose_detector")
+    assert onnx.session.cache_info().currsize
+    anything = torch.zeros(1)
+    assert MannequinFreePreprocessors.execute(anything=anything)[0] is anything
+    assert not onnx.session.cache_info().currsize

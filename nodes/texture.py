@@ -1,0 +1,143 @@
+"""Texture maps: a person's look on the body's surface, and its editing."""
+
+import torch
+from comfy_api.latest import io
+
+from ..preprocessors.densepose import part_numbers
+from ..preprocessors.errors import ConditionError
+from ..preprocessors.images import check_image
+from ..preprocessors.texture_map import TEXTURE, parts_of_texture, texture_map
+from .densepose import parts_input
+from .errors import names_itself
+from .progress import per_picture
+from .types import DensePose
+
+MERGED, SEPARATE = "one map of all", "a map for each"
+
+
+class MannequinTextureMap(io.ComfyNode):
+    """DensePose and photo make SMPL's texture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinTextureMap",
+            display_name="Texture Map",
+            category="Mannequin/MCLD",
+            description=(
+                "Lays a person's photo out on the body's surface (MCLD 3.2): DensePose's 24 charts, small gaps painted "
+                "over, then SMPL's 512×512 texture. Several photos of one person make one, more complete map."
+            ),
+            inputs=[
+                io.Image.Input("image", tooltip="Photos of one person, or of several with 'a map for each'."),
+                DensePose.Input("densepose", tooltip="Of the same photos."),
+                io.Combo.Input(
+                    "photos",
+                    options=[MERGED, SEPARATE],
+                    tooltip="One map of all: every texel from the photo that sees it best. Or a map for each photo.",
+                ),
+                io.Combo.Input(
+                    "paint",
+                    options=["MCLD", "seamless", "off"],
+                    tooltip="Paint over small gaps: as published, or over its dark seams too. Needs OpenCV.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="texture", tooltip="512×512; black where nothing is known."),
+                io.Mask.Output(display_name="known", tooltip="White where the photos show the surface."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, image, densepose, photos, paint) -> io.NodeOutput:
+        image = check_image(image)
+        if image.shape != densepose.iuv.shape:
+            raise ConditionError(
+                f"The image is {_size(image)} and the DensePose {_size(densepose.iuv)} (pictures × width×height). "
+                "Connect the image that the DensePose was made from."
+            )
+        groups = [slice(None)] if photos == MERGED else [slice(row, row + 1) for row in range(len(image))]
+        step = per_picture(len(groups))
+        maps = []
+        for group in groups:
+            maps.append(texture_map(image[group], densepose[group], paint))
+            step()
+        textures, known = zip(*maps, strict=True)
+        return io.NodeOutput(torch.stack(textures), torch.stack(known).float())
+
+
+class MannequinSwapTexture(io.ComfyNode):
+    """Body parts of one map on another."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinSwapTexture",
+            display_name="Swap Texture Parts",
+            category="Mannequin/MCLD",
+            description=(
+                "Puts body parts of one texture map on another (MCLD 4.4): somebody else's trousers, shoes or face. "
+                "Where the donor's map is black, the person keeps their own."
+            ),
+            inputs=[
+                io.Image.Input("texture", tooltip="The person's map, from Texture Map."),
+                io.Image.Input("donor", tooltip="The map that parts are taken from."),
+                parts_input(),
+            ],
+            outputs=[
+                io.Image.Output(display_name="texture", tooltip="The edited map."),
+                io.Mask.Output(display_name="swapped", tooltip="White where the donor's texels are."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, texture, donor, parts) -> io.NodeOutput:
+        texture, donor = check_texture(texture), check_texture(donor)
+        if 1 not in (len(texture), len(donor)) and len(texture) != len(donor):
+            raise ConditionError(
+                f"There are {len(texture)} texture maps and {len(donor)} donors. Give one donor for all, or one each."
+            )
+        swapped = parts_of_texture(part_numbers(parts)) & (donor > 0).any(-1)
+        edited = torch.where(swapped[..., None], donor, texture)
+        return io.NodeOutput(edited, swapped.expand(edited.shape[:3]).float())
+
+
+class MannequinTextureMask(io.ComfyNode):
+    """Where body parts lie on the map."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinTextureMask",
+            display_name="Texture Mask",
+            category="Mannequin/MCLD",
+            description="Where body parts lie in a texture map, for editing it with ComfyUI's own mask nodes.",
+            inputs=[parts_input()],
+            outputs=[io.Mask.Output(tooltip="512×512, white where any of the parts is.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, parts) -> io.NodeOutput:
+        return io.NodeOutput(parts_of_texture(part_numbers(parts))[None].float())
+
+
+def check_texture(image: torch.Tensor) -> torch.Tensor:
+    """An IMAGE that is a texture map, ``[B, 512, 512, 3]``.
+
+    Raises:
+        ConditionError: another size.
+    """
+    image = check_image(image)
+    if image.shape[1:3] != (TEXTURE, TEXTURE):
+        raise ConditionError(
+            f"The picture is {image.shape[2]}×{image.shape[1]}; a texture map is {TEXTURE}×{TEXTURE}. Connect Texture "
+            "Map, and do not resize its result."
+        )
+    return image
+
+
+def _size(pictures: torch.Tensor) -> str:
+    return f"{pictures.shape[0]} × {pictures.shape[2]}×{pictures.shape[1]}"

