@@ -58,8 +58,8 @@ class UncachedMemory:
     target: torch.nn.Module
 
     @property
-    def key(self) -> torch.Tensor:
-        return self.features
+    def rows(self) -> int:
+        return self.features.shape[0]
 
     def to(self, like: torch.Tensor) -> "UncachedMemory":
         return self

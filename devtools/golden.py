@@ -22,8 +22,15 @@ class Golden:
         """Raises ``OSError`` or ``SafetensorError`` for what is no readable safetensors file."""
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-            config = json.loads((file.metadata() or {}).get("config", "{}"))
-        groups = (
-            {k.removeprefix(p): t for k, t in tensors.items() if k.startswith(p)} for p in ("weights.", "in.", "out.")
+            metadata = file.metadata() or {}
+        weights, inputs, outputs = (
+            {key.removeprefix(group): tensor for key, tensor in tensors.items() if key.startswith(group)}
+            for group in ("weights.", "in.", "out.")
         )
-        return cls(*groups, config)
+        if "weights_from" in metadata:
+            weights = cls.read(path.parent / metadata["weights_from"]).weights
+        return cls(weights, inputs, outputs, json.loads(metadata.get("config", "{}")))
+
+    def weights_of(self, stem: str) -> dict[str, Tensor]:
+        """The weights of one official checkpoint file."""
+        return {k.removeprefix(f"{stem}."): t for k, t in self.weights.items() if k.startswith(f"{stem}.")}

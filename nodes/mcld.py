@@ -1,0 +1,230 @@
+"""MCLD: its weights, its tokens, multi-focal conditions aggregation, and the pose guider."""
+
+from dataclasses import dataclass
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..model_patches import comfy_binding
+from ..model_patches.comfy_mcld import load_mcld
+from ..model_patches.conditions import MFCACondition
+from ..model_patches.errors import PatchError
+from ..model_patches.networks.mcld import MCLD
+from ..preprocessors.images import check_image
+from .checks import check_numbers
+from .errors import names_itself
+from .inputs import scope_inputs, scope_of, sites_input
+from .model_files import read_weights, weight_files
+from .types import FaceEmbedding, FocalTokens, MCLDWeights
+
+#: Whose vectors the published face projector reads.
+FACE_MODEL = "antelopev2"
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """MCLD's focal embeddings (section 3.2): I_emb and A_emb ``[B, 1, D]``, F_emb ``[B, 16, D]``."""
+
+    image: Tensor
+    texture: Tensor
+    face: Tensor
+
+
+class MannequinLoadMCLD(io.ComfyNode):
+    """One file, three networks."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinLoadMCLD",
+            display_name="Load MCLD",
+            category="Mannequin/MCLD",
+            description=(
+                "Loads MCLD from a safetensors file in models/mannequin: its UNet, ready to sample (v-prediction, zero "
+                "terminal SNR), ReferenceNet, and what lies between. Make the file from the published weights with "
+                "'python -m training.convert mcld FOLDER OUT'."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "weights",
+                    options=weight_files(".safetensors"),
+                    tooltip="An MCLD weight file in models/mannequin, recognised by its keys.",
+                )
+            ],
+            outputs=[
+                io.Model.Output(display_name="MODEL", tooltip="The UNet that is sampled."),
+                io.Model.Output(display_name="reference", tooltip="ReferenceNet, for SourceNet."),
+                MCLDWeights.Output(display_name="mcld", tooltip="MFCA, face projector and pose guider."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, weights: str) -> io.NodeOutput:
+        state, metadata = read_weights(weights)
+        return io.NodeOutput(*load_mcld(state, weights, metadata))
+
+
+class MannequinMCLDConditioning(io.ComfyNode):
+    """Photo, texture map and face as tokens."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinMCLDConditioning",
+            display_name="MCLD Conditioning",
+            category="Mannequin/MCLD",
+            description=(
+                "The three focal conditions of MCLD (section 3.2) as tokens: the photo and its texture map through "
+                "CLIP, the face through the face projector; and empty conditioning for the sampler."
+            ),
+            inputs=[
+                MCLDWeights.Input("mcld", tooltip="From Load MCLD."),
+                io.ClipVision.Input("clip_vision", tooltip="CLIP ViT-L/14, as in sd-image-variations."),
+                io.Image.Input("image", tooltip="The source photo, squashed to 512×512 (Fit Image)."),
+                io.Image.Input("texture", tooltip="Its texture map."),
+                FaceEmbedding.Input(
+                    "face", optional=True, tooltip="From Embed Face. Not connected: what MCLD does without a face."
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="The condition; patches carry its content."),
+                io.Conditioning.Output(display_name="negative", tooltip="The null condition: zero tokens."),
+                FocalTokens.Output(display_name="tokens", tooltip="For Apply MFCA."),
+                io.Conditioning.Output(
+                    display_name="source_token", tooltip="The photo's token, for the conditioning of SourceNet."
+                ),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, mcld, clip_vision, image, texture, face=None) -> io.NodeOutput:
+        embeddings = [_clip_token(clip_vision, picture) for picture in (image, texture)]
+        tokens = Tokens(*embeddings, _face_tokens(mcld, face))
+        width = tokens.image.shape[-1]
+        positive, negative = ([[torch.zeros(1, 1, width), {}]] for _ in range(2))
+        return io.NodeOutput(positive, negative, tokens, [[tokens.image, {}]])
+
+
+def _clip_token(clip_vision, image: Tensor) -> Tensor:
+    """The projected, pooled embedding ``[B, 1, D]`` of whole pictures: MCLD squashes and crops nothing away."""
+    return clip_vision.encode_image(check_image(image), crop=False).image_embeds[:, None].float().cpu()
+
+
+def _face_tokens(mcld, face) -> Tensor:
+    """F_emb of the un-normalised embedding; of zeros where there is no face, as published."""
+    projector = mcld.model.face_projector
+    if projector is None:
+        raise PatchError("The MCLD weights have no face projector. Convert the whole published folder again.")
+    expected = mcld.model.shape.resampler.input_dim
+    vectors = torch.zeros(1, expected) if face is None else face.raw
+    if vectors.shape[-1] != expected:
+        raise PatchError(
+            f"The face embedding is {vectors.shape[-1]} wide, and these weights take {expected}. Use antelopev2."
+        )
+    if face is not None and face.model != FACE_MODEL:
+        raise PatchError(
+            f"The face embedding is of '{face.model}', and MCLD was trained on {FACE_MODEL}'s. "
+            f"Choose {FACE_MODEL} in Load Face Analysis."
+        )
+    check_numbers(vectors, "The face embedding")
+    comfy.model_management.load_models_gpu([mcld])
+    return projector(vectors[:, None].to(mcld.load_device)).float().cpu()
+
+
+class MannequinApplyMFCA(io.ComfyNode):
+    """Eq. 3 and 4."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinApplyMFCA",
+            display_name="Apply MFCA",
+            category="Mannequin/MCLD",
+            description=(
+                "Multi-focal conditions aggregation (MCLD, Eq. 3 and 4): cross-attention to the photo in the UNet's "
+                "encoder, to the texture map in its decoder, to both in the middle, and to the face everywhere."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="MCLD's model, or another of Stable Diffusion 1.x."),
+                MCLDWeights.Input("mcld", tooltip="From Load MCLD: the face's keys and values were trained."),
+                FocalTokens.Input("tokens", tooltip="From MCLD Conditioning."),
+                io.Float.Input(
+                    "lambda_s",
+                    default=1.0,
+                    min=0.0,
+                    max=4.0,
+                    step=0.05,
+                    tooltip="λ_s of Eq. 3: how much photo and texture map count (paper: 1). 0 leaves them out.",
+                ),
+                io.Float.Input(
+                    "lambda_face",
+                    default=0.5,
+                    min=0.0,
+                    max=4.0,
+                    step=0.05,
+                    tooltip="λ of the face in Eq. 3 (paper: 0.5). 0 leaves it out.",
+                ),
+                sites_input(),
+                *scope_inputs(),
+            ],
+            outputs=[io.Model.Output(tooltip="The model, knowing photo, texture and face.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(
+        cls,
+        model,
+        mcld,
+        tokens,
+        lambda_s,
+        lambda_face,
+        sites,
+        strength,
+        start_percent,
+        end_percent,
+        region=None,
+    ) -> io.NodeOutput:
+        weights: MCLD = mcld.model
+        if lambda_face and not weights.mfca:
+            raise PatchError(
+                "These weights have no trained face projections (to_k_ip, to_v_ip). Choose the whole MCLD file in Load "
+                "MCLD, or set lambda_face to 0."
+            )
+        condition = MFCACondition(tokens.image, tokens.texture, tokens.face, weights, lambda_s, lambda_face)
+        scope = scope_of(model, strength, start_percent, end_percent, region)
+        return io.NodeOutput(comfy_binding.apply_condition(model, condition, None, sites, scope, mcld))
+
+
+class MannequinApplyPoseGuider(io.ComfyNode):
+    """DensePose, added after the first convolution."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinApplyPoseGuider",
+            display_name="Apply Pose Guider",
+            category="Mannequin/MCLD",
+            description=(
+                "Adds MCLD's trained pose features after the UNet's first convolution, for the condition and for "
+                "classifier-free guidance's null condition alike."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model to patch."),
+                MCLDWeights.Input("mcld", tooltip="From Load MCLD."),
+                io.Image.Input("pose", tooltip="The target's DensePose to Image, in the convention VUI."),
+                *scope_inputs(),
+            ],
+            outputs=[io.Model.Output(tooltip="The model, knowing the pose.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, model, mcld, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
+        check_numbers(pose, "The pose image")
+        scope = scope_of(model, strength, start_percent, end_percent, region)
+        return io.NodeOutput(comfy_binding.apply_pose(model, mcld, pose[..., :3].movedim(-1, 1), scope))

@@ -1,0 +1,102 @@
+"""MCLD at its published size: ``python dev.py test --slow -k full_size``. Needs 20 GB of memory and 10 GB of disk."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from devtools.host import ROOT
+from devtools.say import say
+from devtools.untrained import random_state
+from model_patches.published_mcld import KINDS
+
+pytestmark = pytest.mark.slow
+
+GIB = 2**30
+STEPS, SIDE = 2, 512
+#: What the converter may take, beside its interpreter and torch, for files of any size.
+MOST_MEMORY = 6 * GIB
+MEASURED = """
+import resource, sys
+from training.convert import main
+status = main(sys.argv[1:])
+sys.stderr.write(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}\\n")
+raise SystemExit(status)
+"""
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, request):
+    """The published set's keys and shapes, with seeded random values in half precision."""
+    folder = tmp_path_factory.mktemp("mcld")
+    golden = request.getfixturevalue("golden_folder")
+    generator = torch.Generator().manual_seed(0)
+    for kind in KINDS:
+        shapes = {key: tuple(shape) for key, shape in json.loads((golden / f"mcld_{kind}.json").read_text()).items()}
+        torch.save(random_state(shapes, generator, torch.float16), folder / f"{kind}.pth")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def golden_folder():
+    folder = ROOT.parent / "shared" / "golden" / "checkpoint_keys"
+    if not folder.is_dir():
+        pytest.skip("the key lists of the published checkpoints are not at hand")
+    return folder
+
+
+def test_full_size_converts_loads_and_samples(published, tmp_path):
+    out = tmp_path / "mcld.safetensors"
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, "mcld", str(published), str(out)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    peak = int(done.stderr.split("peak ")[-1])
+    took = time.perf_counter() - start
+    say(f"\nconverted {out.stat().st_size / GIB:.2f} GiB in {took:.0f} s, peak {peak / GIB:.2f} GiB")
+    assert peak < MOST_MEMORY
+
+    latent, seconds, memory = sampled(out)
+    say(f"{STEPS} steps at {SIDE}×{SIDE}: {seconds:.0f} s, peak of the process {memory / GIB:.1f} GiB")
+    assert latent.isfinite().all() and float(latent.std()) > 0
+
+
+def sampled(file):
+    """Two steps of the whole method on the host's sampler."""
+    import resource
+
+    import comfy.sample
+    import comfy.utils
+    from mannequin.model_patches.comfy_binding import SourceNet, apply_condition, apply_pose
+    from mannequin.model_patches.comfy_mcld import load_mcld
+    from mannequin.model_patches.conditions import MFCACondition, ReferenceCondition
+    from mannequin.model_patches.scope import Scope
+    from small import random
+
+    state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
+    model, reference, modules = load_mcld(state, file.name, metadata)
+    del state
+    token, texture, side = random(1, 1, 768), random(1, 1, 768, seed=1), SIDE // 8
+    face = modules.model.face_projector(
+        random(1, 1, 512, seed=2).to(modules.model.face_projector.latents.dtype)
+    ).float()
+    net = SourceNet(reference, random(1, 4, side, side, seed=3), token)
+    model = apply_condition(model, ReferenceCondition(), net, "all", Scope())
+    model = apply_condition(model, MFCACondition(token, texture, face, modules.model), None, "all", Scope(), modules)
+    model = apply_pose(model, modules, torch.rand(1, 3, SIDE, SIDE), Scope())
+    positive, negative = ([[torch.zeros(1, 1, 768), {}]] for _ in range(2))
+    noise = random(1, 4, side, side, seed=4)
+    start = time.perf_counter()
+    latent = comfy.sample.sample(
+        model, noise, STEPS, 3.5, "ddim", "simple", positive, negative, torch.zeros_like(noise), seed=0
+    )
+    seconds = time.perf_counter() - start
+    return latent, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,198 @@
+"""Published weights to ours: ``python -m training.convert mcld FOLDER OUT``.
+
+Files are recognised by their keys, not by their names, checked against each other, and written to one safetensors file
+that Load MCLD reads. Pickled files are read with ``weights_only=True``, mapped and not loaded: seven gigabytes convert
+in the memory of the largest file at most.
+"""
+
+import argparse
+import hashlib
+import json
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model_patches.checkpoints import HEADS_KEY, mcld_metadata, outline_mcld
+from model_patches.errors import PatchError
+from model_patches.networks.mcld import RESAMPLER_HEADS
+from model_patches.published_mcld import KINDS, kind_of, our_name
+from model_patches.unet_layout import check_unet
+
+from .safetensors_stream import Entry, write
+
+ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+SOURCES_KEY = "mannequin.sources"
+HASH_BLOCK = 2**24
+
+
+class ConversionError(ValueError):
+    """A sentence about the files: which one, what is wrong with it, what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One published file."""
+
+    path: Path
+    kind: str
+    state: Mapping[str, Tensor]
+
+
+def convert_mcld(
+    folder: Path, out: Path, say: Callable[[str], None], half: bool = False, heads: int = RESAMPLER_HEADS
+) -> None:
+    """MCLD's four published files as one of ours.
+
+    Args:
+        half: store half precision, which halves the file and changes nothing on a GPU that computes in it.
+        heads: of the face projector, which its weights do not tell.
+
+    Raises:
+        ConversionError: files are missing, there twice, incomplete or do not belong together; nothing is written then.
+    """
+    if out.exists():
+        raise ConversionError(f"{out} exists already. Delete it, or give another name.")
+    sources = recognised(folder, say)
+    for source in sources.values():
+        check_complete(source)
+    entries = [
+        Entry(
+            our_name(source.kind, key),
+            torch.float16 if half and tensor.is_floating_point() else tensor.dtype,
+            tuple(tensor.shape),
+            tensor.clone,
+        )
+        for source in sources.values()
+        for key, tensor in source.state.items()
+    ]
+    metadata = mcld_metadata() | ({} if heads == RESAMPLER_HEADS else {HEADS_KEY: str(heads)})
+    check_modules(entries, metadata)
+    hashes = {source.path.name: sha256(source.path) for source in sources.values()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write(out, entries, metadata | {SOURCES_KEY: json.dumps(hashes)})
+    size = sum(entry.size for entry in entries)
+    say(f"Wrote {out}: {len(entries)} tensors, {size / 2**30:.2f} GiB. Put it into ComfyUI's models/mannequin.")
+
+
+def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
+    """The published files in a folder, by kind; what was found is said."""
+    if not folder.is_dir():
+        raise ConversionError(f"There is no folder {folder}.")
+    sources: dict[str, Source] = {}
+    for path in sorted(path for path in folder.iterdir() if path.suffix in ENDINGS):
+        state = read(path)
+        kind = kind_of(state)
+        say(f"{path.name}: {kind or 'not one of MCLD’s files, left out'} ({len(state)} tensors)")
+        if kind is None:
+            continue
+        if kind in sources:
+            raise ConversionError(
+                f"{sources[kind].path.name} and {path.name} are both a {kind}. Take one of them out of the folder."
+            )
+        sources[kind] = Source(path, kind, state)
+    missing = [kind for kind in KINDS if kind not in sources]
+    if missing:
+        raise ConversionError(
+            f"{folder} has no {' and no '.join(missing)}. All four published files are needed: denoising_unet.pth, "
+            "reference_unet.pth, pose_guider.pth, and image_proj_model.pth or image_projector.pth."
+        )
+    return sources
+
+
+def read(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a file, mapped where its format allows."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise ConversionError(
+            f"{path.name} cannot be read ({str(error).strip().splitlines()[0]}). It is cut short, or holds more than "
+            "weights: download it again and compare its size."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ConversionError(f"{path.name} holds something else than a dictionary of tensors.")
+    return state
+
+
+def _is_zip(path: Path) -> bool:
+    """torch's files are zip archives since version 1.6; older ones cannot be mapped."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
+def check_complete(source: Source) -> None:
+    """A UNet must have every key of its size, and no other."""
+    if not source.kind.endswith("unet"):
+        return
+    weights = {key: tensor for key, tensor in source.state.items() if ".processor." not in key}
+    try:
+        check_unet(weights, headless=source.kind == "reference_unet")
+    except ValueError as error:
+        raise ConversionError(
+            f"{source.path.name} is no complete {source.kind}: {error}. Download it again."
+        ) from error
+
+
+def check_modules(entries: Sequence[Entry], metadata: Mapping[str, str]) -> None:
+    """Face projections, projector and pose guider must fit together; nothing is allocated."""
+    ours = {entry.name: entry for entry in entries if not entry.name.startswith(("denoising_unet.", "reference_unet."))}
+    state = {name: torch.empty(entry.shape, dtype=entry.dtype, device="meta") for name, entry in ours.items()}
+    try:
+        shape = outline_mcld(state, "the published set", metadata).shape
+    except PatchError as error:
+        raise ConversionError(str(error)) from error
+    if len(shape.mfca) == 0 or shape.resampler is None or shape.context_dim != shape.resampler.output_dim:
+        raise ConversionError(
+            f"The face projector gives tokens {shape.resampler and shape.resampler.output_dim} wide and the UNet takes "
+            f"{shape.context_dim}: these files are of different models."
+        )
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 and a sentence where the files are not right."""
+    parser = argparse.ArgumentParser(prog="python -m training.convert", description=__doc__.splitlines()[0])
+    methods = parser.add_subparsers(dest="method", required=True, metavar="METHOD")
+    mcld = methods.add_parser("mcld", help="the published .pth set of MCLD")
+    mcld.add_argument("folder", type=Path, metavar="FOLDER", help="where the published files are")
+    mcld.add_argument("out", type=Path, metavar="OUT", help="the safetensors file to write")
+    mcld.add_argument("--half", action="store_true", help="store half precision: 3.7 GB instead of 7.3")
+    mcld.add_argument(
+        "--face-heads",
+        type=int,
+        default=RESAMPLER_HEADS,
+        metavar="N",
+        help="heads of the face projector (published: 20)",
+    )
+    options = parser.parse_args(arguments)
+
+    def say(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    try:
+        convert_mcld(options.folder, options.out, say, options.half, options.face_heads)
+    except ConversionError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
