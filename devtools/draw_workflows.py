@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from .client import Client
+from .draw_mcld import garment_swap, identity_swap, mcld
+from .draw_preprocess import preprocess
 from .graph_drawing import Drawn, Graph
 from .host import ROOT
 from .say import say
@@ -297,7 +299,15 @@ def style_transfer(info: dict) -> Graph:
     return graph
 
 
-GRAPHS = {"truepose": truepose, "truepose_training_free": training_free, "style_transfer": style_transfer}
+GRAPHS = {
+    "preprocess": preprocess,
+    "truepose": truepose,
+    "truepose_training_free": training_free,
+    "style_transfer": style_transfer,
+    "mcld": mcld,
+    "mcld_garment_swap": garment_swap,
+    "mcld_identity_swap": identity_swap,
+}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .conditioning import MannequinConditioning
+from .crop import MannequinFitImage, MannequinPasteBack
 from .densepose import (
     MannequinDensePoseImage,
     MannequinDensePoseMask,
@@ -10,19 +11,31 @@ from .densepose import (
     MannequinImportDensePose,
     MannequinLoadDensePose,
 )
+from .face import MannequinCropFace, MannequinEmbedFace, MannequinLoadFaceAnalysis
+from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
 from .loaders import MannequinLoadTruePose
+from .mcld import (
+    MannequinApplyMFCA,
+    MannequinApplyPoseGuider,
+    MannequinLoadMCLD,
+    MannequinMCLDConditioning,
+)
 from .model_files import register_weights_folder
+from .parsers import MannequinImportParsing, MannequinLoadParser
 from .parsing import (
     MannequinEncodeRegions,
+    MannequinKeepLabels,
     MannequinParsePerson,
     MannequinParsingMask,
     MannequinPreviewParsing,
     MannequinSelectParsing,
 )
-from .pose import MannequinDetectPose, MannequinDrawPose
+from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
+from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
+from .sampling import MannequinDDIMSampler
 from .source import MannequinSourceNet
 from .texture import MannequinSwapTexture, MannequinTextureMap, MannequinTextureMask
 from .truepose import MannequinApplyCAA, MannequinApplyHPFA, MannequinApplyPoseEncoder
@@ -31,11 +44,20 @@ from .untrained import MannequinUntrainedModel
 NODES: list[type[io.ComfyNode]] = [
     MannequinLoadTruePose,
     MannequinUntrainedModel,
+    MannequinFitImage,
+    MannequinPasteBack,
     MannequinDetectPose,
+    MannequinChoosePerson,
+    MannequinRetargetPose,
     MannequinDrawPose,
+    MannequinSavePose,
+    MannequinLoadPose,
+    MannequinLoadParser,
     MannequinParsePerson,
+    MannequinImportParsing,
     MannequinPreviewParsing,
     MannequinParsingMask,
+    MannequinKeepLabels,
     MannequinSelectParsing,
     MannequinEncodeRegions,
     MannequinLoadDensePose,
@@ -46,12 +68,22 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinTextureMap,
     MannequinSwapTexture,
     MannequinTextureMask,
+    MannequinCropFace,
+    MannequinLoadFaceAnalysis,
+    MannequinEmbedFace,
+    MannequinSaveFaceEmbedding,
+    MannequinLoadFaceEmbedding,
     MannequinFreePreprocessors,
     MannequinSourceNet,
     MannequinApplyHPFA,
     MannequinApplyCAA,
     MannequinApplyPoseEncoder,
     MannequinApplyReference,
+    MannequinLoadMCLD,
+    MannequinMCLDConditioning,
+    MannequinApplyMFCA,
+    MannequinApplyPoseGuider,
+    MannequinDDIMSampler,
     MannequinConditioning,
     MannequinRegionBlendGuider,
 ]

@@ -57,7 +57,7 @@ def scope_of(model, strength: float, start_percent: float, end_percent: float, r
 
 
 def people_inputs() -> list:
-    """What to do when a picture shows nobody, or several people."""
+    """What to do when a picture shows nobody, or several people; ``person_input`` goes with it."""
     return [
         io.Combo.Input(
             "on_no_person",
@@ -66,7 +66,19 @@ def people_inputs() -> list:
         ),
         io.Combo.Input(
             "on_several",
-            options=["largest", "most central", "all", "error"],
-            tooltip="Several people found: who counts.",
+            options=["largest", "most central", "index", "all", "error"],
+            tooltip="Several people found: who counts. With index it is the one whose number person gives.",
         ),
     ]
+
+
+def person_input() -> io.Int.Input:
+    """Who counts with "index": the last widget of a node, and optional, so that graphs saved without it still run."""
+    return io.Int.Input(
+        "person",
+        default=1,
+        min=1,
+        max=99,
+        optional=True,
+        tooltip="Who counts when on_several is index: 1 is the leftmost in the picture, 2 the next to the right.",
+    )

@@ -6,41 +6,47 @@ from comfy_api.latest import io, ui
 from ..preprocessors.errors import ConditionError
 from ..preprocessors.images import check_image
 from ..preprocessors.keypoints import from_pose_keypoint
-from ..preprocessors.labels import LIP_20
+from ..preprocessors.labels import GROUPS, LIP_20, label_names
 from ..preprocessors.overlay import overlay
-from ..preprocessors.parsing import parse
+from ..preprocessors.parsers import parse
 from ..preprocessors.regions import region_crops
 from ..preprocessors.selection import select
 from .errors import names_itself
-from .inputs import people_inputs
+from .inputs import people_inputs, person_input
 from .progress import per_picture
-from .types import Parsing, PoseKeypoint, RegionEmbeddings
+from .types import ParserNetwork, Parsing, PoseKeypoint, RegionEmbeddings
 
 
 class MannequinParsePerson(io.ComfyNode):
-    """The bundled, coarse parsing."""
+    """What is where on the people in a photo."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MannequinParsePerson",
-            display_name="Parse Person (coarse)",
+            display_name="Parse Person",
             category="Mannequin/Preprocess",
             description=(
-                "Labels every pixel of a person (face, hair, upper clothes, trousers, arms, legs, shoes) with the "
-                "bundled BlazePose; nothing to download. Coarse: it cannot tell skirts, dresses, coats or hats."
+                "Labels every pixel of a person: with a network from Load Parser, or without one coarsely, with the "
+                "bundled BlazePose, which cannot tell skirts, dresses, coats or hats."
             ),
             inputs=[
                 io.Image.Input("image", tooltip="Photos; the very images that go into VAE Encode."),
                 *people_inputs(),
+                person_input(),
+                ParserNetwork.Input(
+                    "parser",
+                    optional=True,
+                    tooltip="From Load Parser. Not connected: the bundled coarse parsing; nothing to download.",
+                ),
             ],
             outputs=[Parsing.Output("parsing", tooltip="A label for every pixel (LIP's twenty).")],
         )
 
     @classmethod
     @names_itself
-    def execute(cls, image, on_no_person, on_several) -> io.NodeOutput:
-        return io.NodeOutput(parse(image, on_no_person, on_several, per_picture(len(image))))
+    def execute(cls, image, on_no_person, on_several, person=1, parser=None) -> io.NodeOutput:
+        return io.NodeOutput(parse(image, parser, on_no_person, on_several, per_picture(len(image)), person))
 
 
 class MannequinPreviewParsing(io.ComfyNode):
@@ -82,11 +88,7 @@ class MannequinParsingMask(io.ComfyNode):
             description="A mask of the named labels. Grow, shrink and feather it with ComfyUI's own mask nodes.",
             inputs=[
                 Parsing.Input("parsing", tooltip="From Parse Person."),
-                io.String.Input(
-                    "labels",
-                    default="Upper-clothes, Pants",
-                    tooltip=f"Labels, with commas between them: {', '.join(LIP_20)}.",
-                ),
+                labels_input("Upper-clothes, Pants"),
             ],
             outputs=[io.Mask.Output(tooltip="White where any of the labels is.")],
         )
@@ -94,8 +96,48 @@ class MannequinParsingMask(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, parsing, labels) -> io.NodeOutput:
-        names = [name for name in labels.split(",") if name.strip()]
-        return io.NodeOutput(parsing.mask(names).float())
+        return io.NodeOutput(parsing.mask(label_names(labels)).float())
+
+
+class MannequinKeepLabels(io.ComfyNode):
+    """Some labels of a parsing."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinKeepLabels",
+            display_name="Keep Labels",
+            category="Mannequin/Preprocess",
+            description=(
+                "A parsing with only the named labels, or without them; the rest becomes background. For Encode "
+                "Regions and Select Parsing, where only some of the clothes should count."
+            ),
+            inputs=[
+                Parsing.Input("parsing", tooltip="From Parse Person."),
+                labels_input("clothes"),
+                io.Combo.Input(
+                    "mode",
+                    options=["keep", "remove"],
+                    tooltip="Keep the named labels and nothing else, or remove them and keep the rest.",
+                ),
+            ],
+            outputs=[Parsing.Output(display_name="parsing", tooltip="The parsing with fewer labels.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, parsing, labels, mode) -> io.NodeOutput:
+        names = label_names(labels)
+        return io.NodeOutput(parsing.only(names) if mode == "keep" else parsing.without(names))
+
+
+def labels_input(default: str) -> io.String.Input:
+    """Which labels a node works on."""
+    return io.String.Input(
+        "labels",
+        default=default,
+        tooltip=f"Labels, with commas between them: {', '.join(LIP_20)}. Groups of them: {', '.join(GROUPS)}.",
+    )
 
 
 class MannequinSelectParsing(io.ComfyNode):

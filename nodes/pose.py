@@ -1,12 +1,13 @@
-"""Poses: from a photo to keypoints, from keypoints to a picture."""
+"""Poses: from a photo to keypoints, from keypoints to a picture, and onto another person."""
 
 from comfy_api.latest import io
 
 from ..preprocessors.keypoints import from_pose_keypoint, to_pose_keypoint
-from ..preprocessors.people import detect_poses
+from ..preprocessors.people import choose_people, detect_poses
+from ..preprocessors.retarget import retarget
 from ..preprocessors.skeleton import LARGEST_SIDE, draw
 from .errors import names_itself
-from .inputs import people_inputs
+from .inputs import people_inputs, person_input
 from .progress import per_picture
 from .types import PoseKeypoint
 
@@ -35,14 +36,93 @@ class MannequinDetectPose(io.ComfyNode):
                     step=0.05,
                     tooltip="Keypoints less visible than this are left out.",
                 ),
+                io.Combo.Input(
+                    "layout",
+                    options=["OpenPose-18", "COCO-17"],
+                    optional=True,
+                    tooltip="Order of the points. Other nodes expect OpenPose-18; COCO-17 is for tools that read it.",
+                ),
+                person_input(),
             ],
-            outputs=[PoseKeypoint.Output("pose", tooltip="OpenPose-18 keypoints, in pixels of the photo.")],
+            outputs=[PoseKeypoint.Output("pose", tooltip="Keypoints, in pixels of the photo.")],
         )
 
     @classmethod
     @names_itself
-    def execute(cls, image, on_no_person, on_several, threshold) -> io.NodeOutput:
-        frames = detect_poses(image, on_no_person, on_several, threshold, per_picture(len(image)))
+    def execute(cls, image, on_no_person, on_several, threshold, layout="OpenPose-18", person=1) -> io.NodeOutput:
+        frames = detect_poses(image, on_no_person, on_several, threshold, per_picture(len(image)), person)
+        return io.NodeOutput(to_pose_keypoint(frames, layout))
+
+
+class MannequinChoosePerson(io.ComfyNode):
+    """One of several people."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinChoosePerson",
+            display_name="Choose Person",
+            category="Mannequin/Preprocess",
+            description=(
+                "Keeps one of the people in the POSE_KEYPOINT of any node (DWPose, OpenPose, SDPose), with face and "
+                "hands if it has them."
+            ),
+            inputs=[
+                PoseKeypoint.Input("pose", tooltip="From Detect Pose, DWPose, OpenPose or SDPose."),
+                *people_inputs(),
+                person_input(),
+            ],
+            outputs=[PoseKeypoint.Output("chosen", tooltip="The same frames, with the people who count.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, pose, on_no_person, on_several, person=1) -> io.NodeOutput:
+        return io.NodeOutput(choose_people(pose, on_no_person, on_several, person))
+
+
+class MannequinRetargetPose(io.ComfyNode):
+    """The target pose on the source person's body."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinRetargetPose",
+            display_name="Retarget Pose",
+            category="Mannequin/Preprocess",
+            description=(
+                "Fits a target pose to the person of the source photo: as tall, at the same place and, if asked for, "
+                "with the same limb lengths. Draw it at the source's size."
+            ),
+            inputs=[
+                PoseKeypoint.Input("pose", tooltip="The target pose; one, or a frame for every source."),
+                PoseKeypoint.Input("source_pose", tooltip="Detect Pose of the source photo; one, or one a frame."),
+                io.Combo.Input(
+                    "fit",
+                    options=["height and place", "place only", "none"],
+                    tooltip=(
+                        "Height and place: as large as the source person, feet (or hips) where theirs are. Place only: "
+                        "its own size. None: its own size and place."
+                    ),
+                ),
+                io.Combo.Input(
+                    "limb_lengths",
+                    options=["target", "source"],
+                    tooltip=(
+                        "Whose proportions: the target's, or the source person's in the directions of the target. "
+                        "Source helps when a child, a statue or a drawing poses for an adult."
+                    ),
+                ),
+            ],
+            outputs=[
+                PoseKeypoint.Output("retargeted", tooltip="OpenPose-18 keypoints, in pixels of the source photo.")
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, pose, source_pose, fit, limb_lengths) -> io.NodeOutput:
+        frames = retarget(from_pose_keypoint(pose), from_pose_keypoint(source_pose), fit, limb_lengths)
         return io.NodeOutput(to_pose_keypoint(frames))
 
 
@@ -60,14 +140,23 @@ class MannequinDrawPose(io.ComfyNode):
                 "and to look at."
             ),
             inputs=[
-                PoseKeypoint.Input("pose", tooltip="From Detect Pose, DWPose or OpenPose."),
+                PoseKeypoint.Input("pose", tooltip="From Detect Pose, DWPose, OpenPose or SDPose."),
                 io.Int.Input("width", default=352, min=1, max=LARGEST_SIDE, step=8, tooltip="Width in pixels."),
                 io.Int.Input("height", default=512, min=1, max=LARGEST_SIDE, step=8, tooltip="Height in pixels."),
+                io.Float.Input(
+                    "line_width",
+                    default=1.0,
+                    min=0.1,
+                    max=8.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="1 is OpenPose's: 4 pixels from the middle of a line to its edge in a 512-pixel picture.",
+                ),
             ],
             outputs=[io.Image.Output(tooltip="The skeleton.")],
         )
 
     @classmethod
     @names_itself
-    def execute(cls, pose, width, height) -> io.NodeOutput:
-        return io.NodeOutput(draw(from_pose_keypoint(pose), width, height))
+    def execute(cls, pose, width, height, line_width=1.0) -> io.NodeOutput:
+        return io.NodeOutput(draw(from_pose_keypoint(pose), width, height, line_width))

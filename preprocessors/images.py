@@ -1,5 +1,7 @@
 """What every preprocessor asks of an IMAGE, and resampling that 8K pictures survive."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,43 +32,47 @@ def check_image(image: Tensor) -> Tensor:
     return image.clamp(0, 1)
 
 
-def letterbox(picture: Tensor, side: int) -> tuple[Tensor, float, tuple[float, float]]:
-    """A picture ``[H, W, 3]`` in the middle of a black square.
-
-    Returns:
-        The square ``[side, side, 3]``, its scale (square pixels per picture pixel), and where the picture begins in
-        it (x, y).
-    """
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    small = F.interpolate(picture.movedim(-1, 0)[None], size=size, mode="bilinear", antialias=True)[0].movedim(0, -1)
-    top, left = (side - size[0]) // 2, (side - size[1]) // 2
-    square = picture.new_zeros(side, side, 3)
-    square[top : top + size[0], left : left + size[1]] = small
-    return square, scale, (left, top)
+def square_around(size: tuple[int, int]) -> Tensor:
+    """The upright square in whose middle a picture of this height and width lies, as :func:`crop_square` takes it."""
+    height, width = size
+    side = max(size)
+    return torch.tensor([[side, 0, (width - side) / 2], [0, side, (height - side) / 2]], dtype=torch.float32)
 
 
-def crop_square(picture: Tensor, to_picture: Tensor, side: int) -> Tensor:
+def crop_square(
+    picture: Tensor,
+    to_picture: Tensor,
+    side: int,
+    outside: Literal["black", "edge"] = "black",
+    samples: Literal["centres", "corners"] = "centres",
+) -> Tensor:
     """Resample a rotated square of a picture.
 
     Args:
         picture: ``[H, W, C]``.
         to_picture: affine map ``[2, 3]`` from the unit square (x, y in 0–1) to picture pixels.
         side: of the result.
+        outside: what lies there: black, or the picture's outermost pixels repeated.
+        samples: which point of a cell of the result is looked up: its centre, or its upper left corner where the centre
+            of the upper left pixel should be, as OpenCV warps and some networks were trained.
 
     Returns:
-        ``[side, side, C]``; black outside the picture.
+        ``[side, side, C]``.
     """
-    # Bilinear sampling skips pixels of a picture that is much finer than the square: average those first.
-    step = max(1, int(to_picture[:, 0].norm() / side))
+    # Bilinear sampling skips pixels of a picture that is much finer than the square: average those first. Networks
+    # behind OpenCV's warp have seen skipped pixels; averaging begins later for them.
+    step = max(1, int(to_picture[:, 0].norm() / side / (1 if samples == "centres" else 2)))
     source = picture.movedim(-1, 0)[None]
     if step > 1:
         source = F.avg_pool2d(source, step, ceil_mode=True, count_include_pad=False)
-    centres = (torch.arange(side, dtype=torch.float32) + 0.5) / side
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    cells = torch.arange(side, dtype=torch.float32)
+    places = (cells + 0.5 if samples == "centres" else cells) / side
+    y, x = torch.meshgrid(places, places, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], -1) @ to_picture.T
+    if samples == "corners":
+        points = points + step / 2
     # The last averaged cell may reach beyond the picture: the grid spans all cells.
     extent = torch.tensor([source.shape[-1] * step, source.shape[-2] * step])
-    grid = points / extent * 2 - 1
-    return F.grid_sample(source, grid[None], align_corners=False)[0].movedim(0, -1)
+    padding = "border" if outside == "edge" else "zeros"
+    grid = (points / extent * 2 - 1)[None]
+    return F.grid_sample(source, grid, align_corners=False, padding_mode=padding)[0].movedim(0, -1)

@@ -53,6 +53,19 @@ PALETTE = (
     (255, 255, 0),
     (255, 170, 0),
 )
+#: Labels that belong together, by names for them that masks and choosers understand as well.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "person": LIP_20[1:],
+    "head": ("Hat", "Hair", "Sunglasses", "Face"),
+    "arms": ("Left-arm", "Right-arm"),
+    "legs": ("Left-leg", "Right-leg"),
+    "shoes": ("Left-shoe", "Right-shoe"),
+    "skin": ("Face", "Left-arm", "Right-arm", "Left-leg", "Right-leg"),
+    "clothes": (
+        *("Hat", "Glove", "Sunglasses", "Upper-clothes", "Dress", "Coat", "Socks", "Pants", "Jumpsuits", "Scarf"),
+        *("Skirt", "Left-shoe", "Right-shoe"),
+    ),
+}
 
 
 def label_number(name: str) -> int:
@@ -63,8 +76,24 @@ def label_number(name: str) -> int:
     """
     names = [known.lower() for known in LIP_20]
     if name.strip().lower() not in names:
-        raise ConditionError(f"'{name}' is no parsing label. The labels are {', '.join(LIP_20)}.")
+        raise ConditionError(
+            f"'{name.strip()}' is no parsing label. The labels are {', '.join(LIP_20)}; groups of them are "
+            f"{', '.join(GROUPS)}."
+        )
     return names.index(name.strip().lower())
+
+
+def label_names(text: str) -> list[str]:
+    """The names of a list with commas: labels and groups of them, in any capitals.
+
+    Raises:
+        ConditionError: no such label or group, or an empty list.
+    """
+    names = [name for name in text.split(",") if name.strip()]
+    if not names:
+        raise ConditionError(f"No label is named. The labels are {', '.join(LIP_20)}; groups are {', '.join(GROUPS)}.")
+    spread = [label for name in names for label in GROUPS.get(name.strip().lower(), (name,))]
+    return [LIP_20[label_number(label)] for label in spread]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,3 +116,11 @@ class Parsing:
         """Where any of the named labels is, boolean ``[B, H, W]``."""
         numbers = torch.tensor([label_number(name) for name in names], dtype=torch.long)
         return torch.isin(self.labels.long(), numbers)
+
+    def only(self, names: Iterable[str]) -> "Parsing":
+        """The named labels; everything else is background."""
+        return Parsing(torch.where(self.mask(names), self.labels, 0), self.names)
+
+    def without(self, names: Iterable[str]) -> "Parsing":
+        """The named labels are background; everything else stays."""
+        return Parsing(torch.where(self.mask(names), 0, self.labels), self.names)

@@ -63,6 +63,7 @@ def parse(
     on_no_person: OnNoPerson = "error",
     on_several: OnSeveral = "largest",
     progress: Callable[[], None] = lambda: None,
+    person: int = 1,
 ) -> Parsing:
     """The coarse parsing of an IMAGE ``[B, H, W, C]`` in 0–1.
 
@@ -70,11 +71,12 @@ def parse(
         on_no_person: raise, or give a picture of background only.
         on_several: keep the largest person, all of them, or raise.
         progress: called after every picture.
+        person: who counts with "index": 1 is the leftmost.
 
     Raises:
         ConditionError: what the options ask for, or no proper image.
     """
-    pictures = people_of(image, on_no_person, on_several, progress)
+    pictures = people_of(image, on_no_person, on_several, progress, person)
     return Parsing(torch.stack([_parse_picture(picture, people) for picture, people in pictures]))
 
 
@@ -135,7 +137,7 @@ def _parts(
     yield "Pants", _polygon_distance(pixels, torch.cat([waist.flip(0), seat])) / (0.2 * unit)
     for part in PARTS:
         sticks = (("Left", list(part.left)), ("Right", list(part.right)))
-        sides = [(side, _stick_distance(pixels, *points[stick]), bool(visible[stick].all())) for side, stick in sticks]
+        sides = [(side, stick_distance(pixels, *points[stick]), bool(visible[stick].all())) for side, stick in sticks]
         core = torch.zeros_like(mask)
         for _, distance, shown in sides:
             core |= mask & (distance < 0.5 * part.thickness * unit) & shown
@@ -164,7 +166,7 @@ def _head(pixels: Tensor, points: Tensor, unit: float) -> tuple[Tensor, Tensor]:
     return torch.where(face < 1, face * 0.01, face * 2), hair
 
 
-def _stick_distance(pixels: Tensor, start: Tensor, end: Tensor) -> Tensor:
+def stick_distance(pixels: Tensor, start: Tensor, end: Tensor) -> Tensor:
     """Distance of every pixel to the segment from ``start`` to ``end``."""
     direction = end - start
     along = ((pixels - start) @ direction / direction.square().sum().clamp(min=1e-6)).clamp(0, 1)
@@ -176,7 +178,7 @@ def _polygon_distance(pixels: Tensor, corners: Tensor) -> Tensor:
     inside = torch.zeros(pixels.shape[:2], dtype=torch.bool)
     distance = torch.full(pixels.shape[:2], torch.inf)
     for start, end in zip(corners, corners.roll(-1, 0), strict=True):
-        distance = torch.minimum(distance, _stick_distance(pixels, start, end))
+        distance = torch.minimum(distance, stick_distance(pixels, start, end))
         crosses = (pixels[..., 1] < start[1]) != (pixels[..., 1] < end[1])
         slope = (end[0] - start[0]) / torch.where(end[1] == start[1], torch.ones(()), end[1] - start[1])
         inside ^= crosses & (pixels[..., 0] < start[0] + (pixels[..., 1] - start[1]) * slope)

@@ -59,8 +59,8 @@ SUPERSAMPLING = 4
 LARGEST_SIDE = 8192
 
 
-def draw(frames: Sequence[Frame], width: int, height: int) -> Tensor:
-    """Skeletons on black, stretched from their canvases to ``width`` × ``height``.
+def draw(frames: Sequence[Frame], width: int, height: int, line_width: float = 1.0) -> Tensor:
+    """Skeletons on black, stretched from their canvases to ``width`` × ``height``; 1 is OpenPose's line width.
 
     Returns:
         IMAGE ``[frames, height, width, 3]`` in 0–1.
@@ -72,14 +72,14 @@ def draw(frames: Sequence[Frame], width: int, height: int) -> Tensor:
         raise ConditionError("There is no pose to draw: the batch is empty.")
     if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
         raise ConditionError(f"A skeleton of {width}×{height} cannot be drawn; sides go from 1 to {LARGEST_SIDE}.")
-    return torch.stack([_draw_frame(frame, width, height) for frame in frames])
+    return torch.stack([_draw_frame(frame, width, height, line_width) for frame in frames])
 
 
-def _draw_frame(frame: Frame, width: int, height: int) -> Tensor:
+def _draw_frame(frame: Frame, width: int, height: int, line_width: float) -> Tensor:
     factor = SUPERSAMPLING if max(width, height) * SUPERSAMPLING <= LARGEST_SIDE else 1
     size = width * factor, height * factor
     stretch = np.array([size[0] / frame.width, size[1] / frame.height])
-    radius = max(STICK * min(width, height) / 512, 0.75) * factor
+    radius = max(STICK * line_width * min(width, height) / 512, 0.75) * factor
     canvas = Image.new("RGB", size)
     for person in frame.people.numpy():
         points, seen = person[:, :2] * stretch, person[:, 2] > 0

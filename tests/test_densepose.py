@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from generated import TwoPeople, densepose_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mannequin.nodes.densepose import MannequinDetectDensePose, MannequinLoadDensePose
@@ -15,44 +16,9 @@ from torch import Tensor, nn
 FACTS = {"on_no_person": "error", "on_several": "most certain", "resolution": 800}
 
 
-class TwoPeople(nn.Module):
-    """A network of the true format that finds two people wherever it looks.
-
-    The one in the left half is part 2 above and part 24 below, the one at the lower right is part 7. U runs along x, V
-    is the mean of the first channel, and a quarter of each box on its right is background.
-    """
-
-    def __init__(self, people: int = 2):
-        super().__init__()
-        self.people = people
-        self.register_buffer("pixel_mean", torch.tensor([103.53, 116.28, 123.675]).view(3, 1, 1))
-
-    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        height, width = float(picture.shape[1]), float(picture.shape[2])
-        boxes = torch.tensor([[0.0, 0.0, width / 2, height], [width / 2, height / 2, width, height]])
-        coarse = torch.zeros(2, 2, 28, 28)
-        coarse[:, 1] = 1.0
-        coarse[:, 1, :, 21:] = -1.0
-        fine = torch.zeros(2, 25, 28, 28)
-        fine[0, 2, :14] = 5.0
-        fine[0, 24, 14:] = 5.0
-        fine[1, 7] = 5.0
-        u = torch.linspace(0.0, 1.0, 28).expand(2, 25, 28, 28).contiguous()
-        # Channel 0 is blue for a network whose mean begins with blue.
-        v = (picture[0].float().mean() / 255).expand(2, 25, 28, 28).contiguous()
-        people = self.people
-        return boxes[:people], coarse[:people], fine[:people], u[:people], v[:people]
-
-
-def saved(folder, people: int = 2, name: str = "densepose_r50_fpn_dl.torchscript"):
-    file = folder / name
-    torch.jit.script(TwoPeople(people)).save(str(file))
-    return file
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    return saved(tmp_path_factory.mktemp("densepose"))
+    return densepose_file(tmp_path_factory.mktemp("densepose"))
 
 
 @pytest.fixture
@@ -99,7 +65,7 @@ class TestNetwork:
             detect_densepose(blue(64, 48), load(file), on_several="error")
 
     def test_nobody(self, tmp_path):
-        network = load(saved(tmp_path, people=0))
+        network = load(densepose_file(tmp_path, people=0))
         with pytest.raises(ConditionError, match="Nobody was found in picture 1.*on_no_person"):
             detect_densepose(blue(64, 48), network)
         assert not detect_densepose(blue(64, 48), network, on_no_person="skip").iuv.any()
@@ -142,7 +108,7 @@ class TestNetwork:
 
 class TestNodes:
     def test_the_host_owns_it(self, models):
-        saved(models)
+        densepose_file(models)
         net = MannequinLoadDensePose.execute(weights="densepose_r50_fpn_dl.torchscript")[0]
         assert hasattr(net, "load_device") and net.model_size() > 0
         first = MannequinDetectDensePose.execute(densepose_net=net, image=blue(64, 48), **FACTS)[0]
@@ -152,7 +118,7 @@ class TestNodes:
     def test_the_host_can_take_it_back(self, models):
         import comfy.model_management
 
-        saved(models)
+        densepose_file(models)
         net = MannequinLoadDensePose.execute(weights="densepose_r50_fpn_dl.torchscript")[0]
         MannequinDetectDensePose.execute(densepose_net=net, image=blue(64, 48), **FACTS)
         assert any(loaded.model is net for loaded in comfy.model_management.current_loaded_models)
@@ -166,7 +132,7 @@ class TestNodes:
         packs = tmp_path_factory.mktemp("packs")
         folder = packs / "comfyui_controlnet_aux" / "ckpts" / "LayerNorm" / "DensePose-TorchScript-with-hint-image"
         folder.mkdir(parents=True)
-        saved(folder)
+        densepose_file(folder)
         monkeypatch.setattr(folder_paths, "get_folder_paths", lambda name: [str(packs)])
         options = MannequinLoadDensePose.define_schema().inputs[0].options
         assert options == ["comfyui_controlnet_aux: densepose_r50_fpn_dl.torchscript"]
@@ -180,7 +146,7 @@ class TestNodes:
     def test_a_file_of_another_kind(self, models, kind):
         name = models / "densepose.torchscript"
         if kind == "cut short":
-            whole = saved(models, name=name.name)
+            whole = densepose_file(models, name=name.name)
             whole.write_bytes(whole.read_bytes()[:3000])
         elif kind == "pickled":
             torch.save({"weight": torch.zeros(3)}, name)

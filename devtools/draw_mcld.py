@@ -1,0 +1,209 @@
+"""MCLD's example graphs: pose transfer, another person's clothes, another person's face."""
+
+from collections.abc import Sequence
+
+from .graph_drawing import Drawn, Graph
+
+HUB = "https://huggingface.co"
+WEIGHTS, DENSEPOSE = "mcld.safetensors", "densepose_r101_fpn_dl.torchscript"
+VAE, VISION = "vae-ft-mse-840000-ema-pruned.safetensors", "clip_vision_vit_l_14.safetensors"
+SIDE = 512
+NOTE = (
+    "Needs `models/mannequin/mcld.safetensors` (make it from the published files: *Load MCLD*, help), the VAE "
+    "`sd-vae-ft-mse`, CLIP ViT-L/14's image encoder (the paper takes the one of `sd-image-variations-diffusers`), a "
+    "DensePose TorchScript file, and insightface's `antelopev2` for the face. Without it, delete *Embed Face*: MCLD "
+    "then does without."
+)
+
+
+def mcld(info: dict) -> Graph:
+    """Figure 2 of the paper: the person of one photo in the pose of another."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**MCLD** (Figure 2 of the paper): photo, texture map and face condition the model; DensePose of the target "
+        f"poses it. DDIM, 20 steps, CFG 3.5.\n\n{NOTE}",
+    )
+    nets = loaders(graph)
+    source, target = (
+        person(graph, nets, "Source", "mannequin_source.png"),
+        person(graph, nets, "Target pose", "mannequin_pose.png"),
+    )
+    texture = texture_of(graph, source)
+    face = face_of(graph, nets, "Face", source)
+    finish(graph, nets, source, target, texture["texture"], face, "mannequin/mcld", [texture["texture"]])
+    return graph
+
+
+def garment_swap(info: dict) -> Graph:
+    """Section 4.4: clothes from the texture map of somebody else."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**Garment swap** (MCLD 4.4): the donor's clothes are parts of the donor's texture map; they go onto the "
+        f"person's map, and the person into the pose.\n\n{NOTE}",
+    )
+    nets = loaders(graph)
+    source, donor, target = (
+        person(graph, nets, title, photo)
+        for title, photo in (
+            ("Source", "mannequin_source.png"),
+            ("Clothes from", "mannequin_group.jpg"),
+            ("Target pose", "mannequin_pose.png"),
+        )
+    )
+    own, other = texture_of(graph, source), texture_of(graph, donor)
+    swapped = graph.add(
+        5, "MannequinSwapTexture", "Their top", texture=own["texture"], donor=other["texture"], parts="torso, arms"
+    )
+    face = face_of(graph, nets, "Face", source)
+    looks = [own["texture"], other["texture"], swapped["texture"]]
+    finish(graph, nets, source, target, swapped["texture"], face, "mannequin/garment_swap", looks)
+    return graph
+
+
+def identity_swap(info: dict) -> Graph:
+    """Section 4.4: another person's face, as embedding and as parts of the texture map."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**Identity swap** (MCLD 4.4): the head of the texture map and the face's vector come from somebody else, the "
+        f"clothes stay.\n\n{NOTE}",
+    )
+    nets = loaders(graph)
+    source, identity, target = (
+        person(graph, nets, title, photo)
+        for title, photo in (
+            ("Source", "mannequin_source.png"),
+            ("Face from", "mannequin_portrait.jpg"),
+            ("Target pose", "mannequin_pose.png"),
+        )
+    )
+    own, other = texture_of(graph, source), texture_of(graph, identity)
+    swapped = graph.add(
+        5, "MannequinSwapTexture", "Their head", texture=own["texture"], donor=other["texture"], parts="head"
+    )
+    face = face_of(graph, nets, "Their face", identity)
+    looks = [own["texture"], other["texture"], swapped["texture"]]
+    finish(graph, nets, source, target, swapped["texture"], face, "mannequin/identity_swap", looks)
+    return graph
+
+
+def loaders(graph: Graph) -> dict[str, Drawn]:
+    """Everything that is loaded, in the first column."""
+
+    def model(name: str, repository: str, file: str, directory: str) -> list[dict[str, str]]:
+        return [{"name": name, "url": f"{HUB}/{repository}/resolve/main/{file}", "directory": directory}]
+
+    densepose = model(DENSEPOSE, "LayerNorm/DensePose-TorchScript-with-hint-image", DENSEPOSE, "mannequin")
+    vae = model(VAE, "stabilityai/sd-vae-ft-mse-original", VAE, "vae")
+    vision = model(VISION, "openai/clip-vit-large-patch14", "model.safetensors", "clip_vision")
+    return {
+        "mcld": graph.add(0, "MannequinLoadMCLD", weights=WEIGHTS),
+        "vae": graph.add(0, "VAELoader", vae_name=VAE, models=vae),
+        "vision": graph.add(0, "CLIPVisionLoader", clip_name=VISION, models=vision),
+        "densepose": graph.add(0, "MannequinLoadDensePose", weights=DENSEPOSE, models=densepose),
+        "face": graph.add(0, "MannequinLoadFaceAnalysis"),
+    }
+
+
+def person(graph: Graph, nets: dict[str, Drawn], title: str, photo: str) -> dict[str, Drawn]:
+    """A photo, squashed to MCLD's square, and its DensePose."""
+    loaded = graph.add(1, "LoadImage", title, image=photo)
+    fitted = graph.add(
+        2,
+        "MannequinFitImage",
+        f"{title}: squashed to 512×512",
+        image=loaded["IMAGE"],
+        size="width × height",
+        width=SIDE,
+        height=SIDE,
+        mode="squash",
+    )
+    surface = graph.add(
+        3,
+        "MannequinDetectDensePose",
+        f"{title}: DensePose",
+        densepose_net=nets["densepose"]["DENSEPOSE_NET"],
+        image=fitted["IMAGE"],
+    )
+    return {"photo": loaded, "fitted": fitted, "surface": surface}
+
+
+def texture_of(graph: Graph, who: dict[str, Drawn]) -> Drawn:
+    return graph.add(4, "MannequinTextureMap", image=who["fitted"]["IMAGE"], densepose=who["surface"]["DENSEPOSE"])
+
+
+def face_of(graph: Graph, nets: dict[str, Drawn], title: str, who: dict[str, Drawn]) -> Drawn:
+    return graph.add(
+        3,
+        "MannequinEmbedFace",
+        title,
+        face_net=nets["face"]["FACE_NET"],
+        image=who["photo"]["IMAGE"],
+        on_no_face="skip",
+    )
+
+
+def finish(
+    graph: Graph,
+    nets: dict[str, Drawn],
+    source: dict[str, Drawn],
+    target: dict[str, Drawn],
+    texture: tuple[Drawn, str],
+    face: Drawn,
+    prefix: str,
+    looks: Sequence[tuple[Drawn, str]],
+) -> None:
+    """From conditions to a saved picture."""
+    mcld = nets["mcld"]
+    pose = graph.add(4, "MannequinDensePoseImage", densepose=target["surface"]["DENSEPOSE"], convention="VUI")
+    latent = graph.add(5, "VAEEncode", "Texture to latent", pixels=texture, vae=nets["vae"]["VAE"])
+    focal = graph.add(
+        5,
+        "MannequinMCLDConditioning",
+        mcld=mcld["mcld"],
+        clip_vision=nets["vision"]["CLIP_VISION"],
+        image=source["fitted"]["IMAGE"],
+        texture=texture,
+        face=face["FACE_EMBEDDING"],
+    )
+    reference = graph.add(
+        6,
+        "MannequinSourceNet",
+        "ReferenceNet",
+        model=mcld["reference"],
+        latent=latent["LATENT"],
+        conditioning=focal["source_token"],
+    )
+    posed = graph.add(6, "MannequinApplyPoseGuider", model=mcld["MODEL"], mcld=mcld["mcld"], pose=pose["IMAGE"])
+    referred = graph.add(7, "MannequinApplyReference", model=posed["MODEL"], source=reference["SOURCE_NET"])
+    aggregated = graph.add(7, "MannequinApplyMFCA", model=referred["MODEL"], mcld=mcld["mcld"], tokens=focal["tokens"])
+    noise = graph.add(7, "EmptyLatentImage", width=SIDE, height=SIDE, batch_size=1)
+    sampled = graph.add(
+        8,
+        "KSampler",
+        model=aggregated["MODEL"],
+        positive=focal["positive"],
+        negative=focal["negative"],
+        latent_image=noise["LATENT"],
+        seed=0,
+        steps=20,
+        cfg=3.5,
+        sampler_name="ddim",
+        scheduler="simple",
+        denoise=1.0,
+    )
+    picture = graph.add(8, "VAEDecode", samples=sampled["LATENT"], vae=nets["vae"]["VAE"])
+    whole = graph.add(
+        8,
+        "MannequinPasteBack",
+        "At the target photo's size",
+        result=picture["IMAGE"],
+        placement=target["fitted"]["PLACEMENT"],
+        original=target["photo"]["IMAGE"],
+        feather=0,
+    )
+    graph.add(9, "SaveImage", "Result", images=whole["IMAGE"], filename_prefix=prefix)
+    for number, look in enumerate(looks, 1):
+        graph.add(9, "PreviewImage", f"Texture map {number}" if len(looks) > 1 else "Texture map", images=look)

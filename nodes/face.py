@@ -1,0 +1,164 @@
+"""Faces: cut out of a photo, and who they are."""
+
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..preprocessors.antelopev2 import load_analyser
+from ..preprocessors.face_crop import crop_faces
+from ..preprocessors.face_identity import embed_faces
+from ..preprocessors.face_packs import DEFAULT, find_packs, pack_folder
+from .errors import names_itself
+from .progress import per_picture
+from .types import FaceEmbedding, FaceNetwork
+
+LARGEST_CROP = 2048
+
+
+class MannequinCropFace(io.ComfyNode):
+    """The face in a photo as a picture of its own."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinCropFace",
+            display_name="Crop Face",
+            category="Mannequin/Preprocess",
+            description=(
+                "Finds faces with the bundled BlazeFace and cuts them out, upright and with some room around; nothing "
+                "to download or install."
+            ),
+            inputs=[
+                io.Image.Input("image", tooltip="Photos."),
+                io.Combo.Input(
+                    "on_no_face",
+                    options=["error", "skip"],
+                    tooltip="No face found: stop and say so, or go on with a black crop and an empty mask.",
+                ),
+                io.Combo.Input(
+                    "on_several",
+                    options=["largest", "most central", "all", "error"],
+                    tooltip="Several faces found: which are cut out.",
+                ),
+                io.Float.Input(
+                    "margin",
+                    default=0.5,
+                    min=0.0,
+                    max=4.0,
+                    step=0.05,
+                    tooltip=(
+                        "Room on every side, as a share of the face's size: 0 is forehead to chin, 0.5 the whole head."
+                    ),
+                ),
+                io.Int.Input(
+                    "size", default=512, min=16, max=LARGEST_CROP, step=8, tooltip="Side of the crop in pixels."
+                ),
+                io.Boolean.Input(
+                    "align",
+                    default=True,
+                    tooltip="Turn the crop with the head, so that the eyes are level. Off: as the photo stands.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="crop", tooltip="One crop a picture, or one a face. Black where the photo ends."
+                ),
+                io.Mask.Output(
+                    display_name="mask", tooltip="Where in the photos the faces are: boxes, without margin."
+                ),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, image, on_no_face, on_several, margin, size, align) -> io.NodeOutput:
+        crops, masks = crop_faces(image, on_no_face, on_several, margin, size, align, per_picture(len(image)))
+        return io.NodeOutput(crops, masks.float())
+
+
+def _model_folders() -> list[Path]:
+    """``models/insightface``, after whatever extra_model_paths.yaml or another pack names for it."""
+    named, _ = folder_paths.folder_names_and_paths.get("insightface", ([], set()))
+    default = Path(folder_paths.models_dir) / "insightface"
+    return list(dict.fromkeys([*map(Path, named), default]))
+
+
+class MannequinLoadFaceAnalysis(io.ComfyNode):
+    """Reads insightface's models."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinLoadFaceAnalysis",
+            display_name="Load Face Analysis",
+            category="Mannequin/Loaders",
+            description=(
+                "Loads insightface's antelopev2 from models/insightface/models/antelopev2, for MCLD's face embedding. "
+                "Needs the Python package insightface; its models are for non-commercial research only."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "pack",
+                    options=sorted({DEFAULT, *find_packs(_model_folders())}, key=lambda name: (name != DEFAULT, name)),
+                    tooltip="A folder of models in models/insightface. MCLD was trained with antelopev2.",
+                )
+            ],
+            outputs=[FaceNetwork.Output("face_net", tooltip="Detector and recogniser, for Embed Face.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, pack: str) -> io.NodeOutput:
+        return io.NodeOutput(load_analyser(pack, pack_folder(pack, _model_folders())))
+
+
+class MannequinEmbedFace(io.ComfyNode):
+    """Who is in a photo."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinEmbedFace",
+            display_name="Embed Face",
+            category="Mannequin/Preprocess",
+            description=(
+                "A face's identity as 512 numbers, by insightface. Computed as in MCLD: detector at 640, the largest "
+                "face, not normalised; no face gives zeros."
+            ),
+            inputs=[
+                FaceNetwork.Input("face_net", tooltip="From Load Face Analysis."),
+                io.Image.Input("image", tooltip="Whole photos; one embedding is made for each. No crops are needed."),
+                io.Combo.Input(
+                    "on_no_face",
+                    options=["error", "skip"],
+                    tooltip="No face found: stop and say so, or go on with zeros, which mean no face to MCLD.",
+                ),
+                io.Combo.Input(
+                    "on_several",
+                    options=["largest", "most central", "match", "error"],
+                    tooltip="Several faces found: which counts. With match it is the one most like match_image.",
+                ),
+                io.Boolean.Input(
+                    "average",
+                    default=False,
+                    tooltip="Make one embedding of all pictures, their mean: for several photos of one person.",
+                ),
+                io.Image.Input(
+                    "match_image", optional=True, tooltip="Who to look for with match: one photo, or one for each."
+                ),
+            ],
+            outputs=[
+                FaceEmbedding.Output("face_embedding", tooltip="Identity of the faces, one row a picture."),
+                io.Mask.Output(
+                    display_name="mask", tooltip="Box of the face that counted; black where there was none."
+                ),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, face_net, image, on_no_face, on_several, average, match_image=None) -> io.NodeOutput:
+        step = per_picture(len(image))
+        embedding, masks = embed_faces(image, face_net, on_no_face, on_several, match_image, step)
+        return io.NodeOutput(embedding.mean() if average else embedding, masks.float())
