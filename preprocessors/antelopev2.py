@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import onnx
 from .errors import ConditionError
 from .face_embedding import WIDTH
 from .face_packs import expected_tree
@@ -140,13 +141,13 @@ def load_analyser(name: str, folder: Path) -> FaceAnalyser:
     try:
         with _quiet():
             app = analysis(
-                name=str(folder.resolve()), allowed_modules=["detection", "recognition"], providers=_providers()
+                name=str(folder.resolve()), allowed_modules=["detection", "recognition"], providers=onnx.providers()
             )
             app.prepare(ctx_id=0, det_size=(DETECTOR_SIDE, DETECTOR_SIDE))
     except (AssertionError, KeyError) as error:
         # insightface asserts that there is a detector.
         raise ConditionError(_lacks("network that finds faces", name, folder, present)) from error
-    except (*_runtime_errors(), ValueError, TypeError, OSError) as error:
+    except (*_damaged(), ValueError, TypeError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConditionError(
             f"insightface cannot read the models in {folder} ({reason}). One is damaged: unpack the zip file again."
@@ -196,18 +197,8 @@ def _insightface() -> Callable:
     return FaceAnalysis
 
 
-def _providers() -> list[str]:
-    """The accelerator where the installed onnxruntime knows one, then the processor."""
-    import onnxruntime
-
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    return [name for name in wanted if name in onnxruntime.get_available_providers()]
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
+def _damaged() -> tuple[type[Exception], ...]:
     """What onnxruntime and onnx raise for a file that is no network."""
     from google.protobuf.message import DecodeError
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
-    return (DecodeError, *(getattr(state, name) for name in names if hasattr(state, name)))
+    return (DecodeError, *onnx.runtime_errors())

@@ -149,7 +149,8 @@ def _candidates(picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         Scores ``[n]``, boxes ``[n, 4]`` (centre x, y, width, height) and points ``[n, 4, 2]``, in pixels.
     """
-    square = square_around(tuple(picture.shape[:2]))
+    height, width = picture.shape[:2]
+    square = square_around(torch.tensor([width / 2, height / 2]), max(height, width))
     image = (crop_square(picture, square, DETECTOR_SIDE, samples="corners") * 2 - 1)[None].numpy()
     boxes, scores = onnx.run("blazepose_detector_mediapipe", image)
     exact = _likely(torch.from_numpy(scores[0, :, 0]), torch.from_numpy(boxes[0]))
@@ -213,11 +214,8 @@ def _groups(boxes: Tensor, scores: Tensor) -> list[Tensor]:
 def _upright_square(hips: Tensor, top: Tensor) -> Tensor:
     """Affine map from the unit square to the picture: centred at the hips, the body's axis upright."""
     axis = top - hips
-    side = 2 * float(axis.norm()) * MARGIN
-    angle = math.atan2(float(axis[1]), float(axis[0])) + math.pi / 2
-    cos, sin = math.cos(angle) * side, math.sin(angle) * side
-    linear = torch.tensor([[cos, -sin], [sin, cos]])
-    return torch.cat([linear, (hips - linear.sum(1) / 2)[:, None]], 1)
+    roll = math.atan2(float(axis[1]), float(axis[0])) + math.pi / 2
+    return square_around(hips, 2 * float(axis.norm()) * MARGIN, roll)
 
 
 def _landmarks(picture: Tensor, square: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from .face_choice import OnNoFace, choose
-from .face_square import covered, cut, enlarged, square_around
+from .face_square import covered, cut, enlarged
 from .faces import Face, find_faces
-from .images import check_image
+from .images import check_image, square_around
 
 OnSeveral = Literal["largest", "most central", "all", "error"]
 

@@ -8,13 +8,6 @@ from torch import Tensor
 from .images import crop_square
 
 
-def square_around(centre: Tensor, extent: float, roll: float) -> Tensor:
-    """Affine map ``[2, 3]`` from the unit square to pixels: a square around ``centre`` (x, y), turned by ``roll``."""
-    cos, sin = math.cos(roll) * extent, math.sin(roll) * extent
-    linear = torch.tensor([[cos, -sin], [sin, cos]])
-    return torch.cat([linear, (centre - linear.sum(1) / 2)[:, None]], 1)
-
-
 def cut(picture: Tensor, square: Tensor, side: int) -> Tensor:
     """:func:`~.images.crop_square` of a square that is small in its picture: reads the part around it alone.
 

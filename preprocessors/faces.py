@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .face_detector import SIDE, Detections, detect, groups, together
-from .face_square import cut, enlarged, square_around
+from .face_square import cut, enlarged
+from .images import square_around
 
 #: How long the picture's longer side is made, level by level. The first leaves a margin around a face that fills the
 #: picture; from the third on, the picture is cut into squares of the network's size.

@@ -1,5 +1,6 @@
 """What every preprocessor asks of an IMAGE, and resampling that 8K pictures survive."""
 
+import math
 from typing import Literal
 
 import torch
@@ -32,11 +33,11 @@ def check_image(image: Tensor) -> Tensor:
     return image.clamp(0, 1)
 
 
-def square_around(size: tuple[int, int]) -> Tensor:
-    """The upright square in whose middle a picture of this height and width lies, as :func:`crop_square` takes it."""
-    height, width = size
-    side = max(size)
-    return torch.tensor([[side, 0, (width - side) / 2], [0, side, (height - side) / 2]], dtype=torch.float32)
+def square_around(centre: Tensor, extent: float, roll: float = 0.0) -> Tensor:
+    """Affine map ``[2, 3]`` from the unit square to pixels: a square around ``centre`` (x, y), turned by ``roll``."""
+    cos, sin = math.cos(roll) * extent, math.sin(roll) * extent
+    linear = torch.tensor([[cos, -sin], [sin, cos]])
+    return torch.cat([linear, (centre - linear.sum(1) / 2)[:, None]], 1)
 
 
 def crop_square(

@@ -16,7 +16,7 @@ from .blazepose import Person, find_people
 from .images import check_image
 from .label_sets import LIMBS
 from .labels import LIP_20, Parsing, label_number
-from .people import OnNoPerson, OnSeveral, Place, choose
+from .people import OnNoPerson, OnSeveral, Place, choose, place_of
 
 #: Networks and people are looked at with the longer side at most this, and the labels enlarged: they are certain to no
 #: more than a two-hundredth of the picture.
@@ -69,7 +69,7 @@ def parse(
         labels = parser.labels(small)
         sideless = bool((labels >= len(LIP_20)).any())
         people = find_people(small) if sideless or on_several != "all" else []
-        places = [_place(someone) for someone in people]
+        places = [place_of(someone) for someone in people]
         if not labels.any():
             places = []
         elif not places:
@@ -102,11 +102,6 @@ def _enlarged(labels: Tensor, size: Sequence[int]) -> Tensor:
         for length, given in zip(size, labels.shape, strict=True)
     )
     return labels[rows][:, columns]
-
-
-def _place(person: Person) -> Place:
-    x, y = person.landmarks[[23, 24], :2].mean(0).tolist()
-    return Place(x, y, person.extent)
 
 
 def _pixels(size: Sequence[int]) -> Tensor:

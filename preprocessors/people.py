@@ -43,7 +43,7 @@ def people_of(
     """
     for number, picture in enumerate(check_image(image)):
         people = find_people(picture)
-        places = [_place(someone) for someone in people]
+        places = [place_of(someone) for someone in people]
         chosen = choose(places, _middle(*picture.shape[1::-1]), on_no_person, on_several, person, number)
         yield picture, [people[index] for index in chosen]
         progress()
@@ -98,7 +98,8 @@ def _middle(width: int, height: int) -> tuple[float, float]:
     return width / 2, height / 2
 
 
-def _place(person: Person) -> Place:
+def place_of(person: Person) -> Place:
+    """Where a person of BlazePose's is, and how large."""
     x, y = person.landmarks[[23, 24], :2].mean(0).tolist()
     return Place(x, y, person.extent)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from .errors import ConditionError
 from .images import crop_square
 from .label_sets import LABEL_SETS, SCHP_SETS, LabelSet, choose_label_set, largest_label
-from .onnx import open_session
+from .onnx import open_session, runtime_errors
 
 #: Of blue, green and red in 0–1.
 MEAN, DEVIATION = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)
@@ -94,7 +94,7 @@ def load(file: Path, label_set: str = "auto") -> SCHP:
     """
     try:
         session = open_session(file)
-    except (*_runtime_errors(), ValueError, OSError) as error:
+    except (*runtime_errors(), ValueError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConditionError(
             f"'{file.name}' cannot be read as ONNX ({reason}). It is cut short or another kind of file: download it "
@@ -135,10 +135,3 @@ def _what_it_is(file: Path, session: Any) -> str:
         for entries in (session.get_inputs(), session.get_outputs())
     ]
     return f"'{file.name}' is no SCHP network: it takes {ways[0]} and gives {ways[1]}."
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises for a file that is no network; its exceptions share no base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))

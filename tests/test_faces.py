@@ -21,8 +21,9 @@ from mannequin.preprocessors.face_choice import choose
 from mannequin.preprocessors.face_crop import crop_faces, crop_square_of
 from mannequin.preprocessors.face_embedding import FaceEmbedding, is_embedding, load_embedding, save_embedding
 from mannequin.preprocessors.face_packs import find_packs, pack_folder
-from mannequin.preprocessors.face_square import covered, cut, enlarged, square_around
+from mannequin.preprocessors.face_square import covered, cut, enlarged
 from mannequin.preprocessors.faces import Face, find_faces
+from mannequin.preprocessors.images import square_around
 from PIL import Image
 from safetensors.torch import save_file
 

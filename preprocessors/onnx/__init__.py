@@ -17,9 +17,22 @@ def open_session(file: Path):
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    return onnxruntime.InferenceSession(file, options, providers=providers())
+
+
+def providers() -> list[str]:
+    """The accelerator where the installed onnxruntime knows one, then the processor."""
+    import onnxruntime
+
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    return onnxruntime.InferenceSession(file, options, providers=providers)
+    return [name for name in wanted if name in onnxruntime.get_available_providers()]
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises for a file that is no network; its exceptions share no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 @functools.cache
