@@ -22,7 +22,7 @@ COMMANDS = {
     "demo": ("devtools.demo", "transfer a pose in a real ComfyUI and show where the pictures are"),
     "test": ("pytest", "run the tests (--slow adds the exhaustive ones; other words go to pytest)"),
     "serve": ("devtools.serve", "run a ComfyUI with the pack in it, on a free port, until Ctrl-C"),
-    "bench": ("benchmarks", "measure speed and memory: bench step [--quick]"),
+    "bench": ("benchmarks", "measure speed and memory: bench step, mcld, preprocess"),
     "parity": ("devtools.parity", "recompute golden files with our modules"),
     "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),
 }

@@ -54,7 +54,7 @@ def garment_swap(info: dict) -> Graph:
     )
     own, other = texture_of(graph, source), texture_of(graph, donor)
     swapped = graph.add(
-        5, "MannequinSwapTexture", "Their top", texture=own["texture"], donor=other["texture"], parts="torso, arms"
+        4, "MannequinSwapTexture", "Their top", texture=own["texture"], donor=other["texture"], parts="torso, arms"
     )
     face = face_of(graph, nets, "Face", source)
     looks = [own["texture"], other["texture"], swapped["texture"]]
@@ -81,7 +81,7 @@ def identity_swap(info: dict) -> Graph:
     )
     own, other = texture_of(graph, source), texture_of(graph, identity)
     swapped = graph.add(
-        5, "MannequinSwapTexture", "Their head", texture=own["texture"], donor=other["texture"], parts="head"
+        4, "MannequinSwapTexture", "Their head", texture=own["texture"], donor=other["texture"], parts="head"
     )
     face = face_of(graph, nets, "Their face", identity)
     looks = [own["texture"], other["texture"], swapped["texture"]]
@@ -108,30 +108,34 @@ def loaders(graph: Graph) -> dict[str, Drawn]:
 
 
 def person(graph: Graph, nets: dict[str, Drawn], title: str, photo: str) -> dict[str, Drawn]:
-    """A photo, squashed to MCLD's square, and its DensePose."""
+    """A photo and its DensePose, at its own size, as MCLD prepared its data."""
     loaded = graph.add(1, "LoadImage", title, image=photo)
-    fitted = graph.add(
+    surface = graph.add(
         2,
-        "MannequinFitImage",
-        f"{title}: squashed to 512×512",
+        "MannequinDetectDensePose",
+        f"{title}: DensePose",
+        densepose_net=nets["densepose"]["DENSEPOSE_NET"],
         image=loaded["IMAGE"],
+    )
+    return {"photo": loaded, "surface": surface}
+
+
+def squashed(graph: Graph, column: int, title: str, picture: tuple[Drawn, str]) -> Drawn:
+    """A picture at MCLD's size: everything it sees is squashed to a square."""
+    return graph.add(
+        column,
+        "MannequinFitImage",
+        title,
+        image=picture,
         size="width × height",
         width=SIDE,
         height=SIDE,
         mode="squash",
     )
-    surface = graph.add(
-        3,
-        "MannequinDetectDensePose",
-        f"{title}: DensePose",
-        densepose_net=nets["densepose"]["DENSEPOSE_NET"],
-        image=fitted["IMAGE"],
-    )
-    return {"photo": loaded, "fitted": fitted, "surface": surface}
 
 
 def texture_of(graph: Graph, who: dict[str, Drawn]) -> Drawn:
-    return graph.add(4, "MannequinTextureMap", image=who["fitted"]["IMAGE"], densepose=who["surface"]["DENSEPOSE"])
+    return graph.add(3, "MannequinTextureMap", image=who["photo"]["IMAGE"], densepose=who["surface"]["DENSEPOSE"])
 
 
 def face_of(graph: Graph, nets: dict[str, Drawn], title: str, who: dict[str, Drawn]) -> Drawn:
@@ -157,14 +161,16 @@ def finish(
 ) -> None:
     """From conditions to a saved picture."""
     mcld = nets["mcld"]
-    pose = graph.add(4, "MannequinDensePoseImage", densepose=target["surface"]["DENSEPOSE"], convention="VUI")
+    pose = graph.add(3, "MannequinDensePoseImage", densepose=target["surface"]["DENSEPOSE"], convention="VUI")
+    pose = squashed(graph, 4, "Target pose, squashed", pose["IMAGE"])
+    seen = squashed(graph, 4, "Source, squashed", source["photo"]["IMAGE"])
     latent = graph.add(5, "VAEEncode", "Texture to latent", pixels=texture, vae=nets["vae"]["VAE"])
     focal = graph.add(
         5,
         "MannequinMCLDConditioning",
         mcld=mcld["mcld"],
         clip_vision=nets["vision"]["CLIP_VISION"],
-        image=source["fitted"]["IMAGE"],
+        image=seen["IMAGE"],
         texture=texture,
         face=face["FACE_EMBEDDING"],
     )
@@ -200,7 +206,7 @@ def finish(
         "MannequinPasteBack",
         "At the target photo's size",
         result=picture["IMAGE"],
-        placement=target["fitted"]["PLACEMENT"],
+        placement=pose["PLACEMENT"],
         original=target["photo"]["IMAGE"],
         feather=0,
     )

@@ -21,18 +21,18 @@ class MannequinSourceNet(io.ComfyNode):
             description=(
                 "The Siamese half of TruePose (Eq. 3): a UNet reads the source image's latent once a run, at t = 0, "
                 "and hands its features to HPFA, CAA or reference attention. Give it trained SourceNet weights, or the "
-                "very checkpoint you sample with (training-free)."
+                "very checkpoint you sample with (training-free). MCLD's ReferenceNet is one, too."
             ),
             inputs=[
                 io.Model.Input(
                     "model",
                     tooltip="The UNet that reads the source: trained SourceNet weights, or the checkpoint itself.",
                 ),
-                io.Latent.Input("latent", tooltip="The source image through VAE Encode."),
+                io.Latent.Input("latent", tooltip="The source image through VAE Encode; for MCLD the texture map."),
                 io.Conditioning.Input(
                     "conditioning",
                     optional=True,
-                    tooltip="What its cross-attention sees, a caption of the source for instance. Default: nothing.",
+                    tooltip="What its cross-attention sees: a caption, or MCLD's source_token. Default: nothing.",
                 ),
             ],
             outputs=[SourceNetwork.Output("source", tooltip="SourceNet and its image: for HPFA, CAA and reference.")],

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .densepose import PARTS, DensePose
 from .errors import ConditionError
 from .images import check_image
+from .people import OnNoPerson, Place, choose
 
 OnSeveral = Literal["most certain", "largest", "most central", "all", "error"]
 #: detectron2 tests at a short side of 800 pixels with at most 1333 on the long one.
@@ -69,7 +70,7 @@ def _mean_is_bgr(script: torch.jit.ScriptModule) -> bool:
 def detect_densepose(
     image: Tensor,
     network: Callable[[Tensor], tuple[Tensor, ...]],
-    on_no_person: Literal["error", "skip"] = "error",
+    on_no_person: OnNoPerson = "error",
     on_several: OnSeveral = "most certain",
     resolution: int = RESOLUTION,
     device: torch.device | str = "cpu",
@@ -111,23 +112,14 @@ def _resized(picture: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     return (small * 255).round().to(torch.uint8), torch.tensor([size[1] / width, size[0] / height] * 2)
 
 
-def _choose(boxes: Tensor, size: tuple[int, int], on_no_person: str, on_several: str, number: int) -> list[int]:
-    if not len(boxes) and on_no_person == "error":
-        raise ConditionError(
-            f"Nobody was found in picture {number + 1} of the batch. Take a photo in which a person is larger, raise "
-            "the resolution, or set on_no_person to 'skip'."
-        )
-    if len(boxes) > 1 and on_several == "error":
-        raise ConditionError(
-            f"{len(boxes)} people were found in picture {number + 1} of the batch. Crop the photo to one, or set "
-            "on_several to another choice."
-        )
-    if not len(boxes) or on_several == "all":
-        return list(range(len(boxes)))
+def _choose(boxes: Tensor, size: tuple[int, int], on_no_person: OnNoPerson, on_several: str, number: int) -> list[int]:
+    """Who counts, as indices into ``boxes`` ``[N, 4]``, the most certain first."""
     corner, opposite = boxes[:, :2], boxes[:, 2:]
-    off_centre = ((corner + opposite) / 2 - torch.tensor([size[1] / 2, size[0] / 2])).norm(dim=1)
-    by = {"largest": -(opposite - corner).prod(1), "most central": off_centre}
-    return [int(by[on_several].argmin()) if on_several in by else 0]
+    middles, areas = ((corner + opposite) / 2).tolist(), (opposite - corner).prod(1).tolist()
+    places = [Place(x, y, area) for (x, y), area in zip(middles, areas, strict=True)]
+    option = "all" if on_several == "most certain" else on_several
+    chosen = choose(places, (size[1] / 2, size[0] / 2), on_no_person, option, 1, number)
+    return chosen[:1] if on_several == "most certain" else chosen
 
 
 def _paint(iuv: Tensor, box: Tensor, maps: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from generated import TwoPeople
 from mannequin.model_patches import comfy_binding
 from mannequin.model_patches.attention.mfca import selected_tokens, token_attention
 from mannequin.model_patches.attention.multihead import fused_attention
@@ -12,10 +13,14 @@ from mannequin.model_patches.errors import PatchError
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.mcld import MannequinApplyMFCA, MannequinApplyPoseGuider, MannequinMCLDConditioning
 from mannequin.nodes.sampling import MannequinDDIMSampler
+from mannequin.preprocessors.densepose_net import DensePoseNet, detect_densepose
 from mannequin.preprocessors.face_embedding import FaceEmbedding
+from mannequin.preprocessors.placement import fit, place
+from mannequin.preprocessors.texture_map import texture_map
 from small import APPLY, DEFAULT, difference, mcld_modules, mfca, model, patched, random, sample, source
 
 from devtools import parity, untrained
+from devtools.host import ROOT
 
 COMPONENTS = ["mcld_resampler", "mcld_pose_guider", "mcld_step", "mcld_sample"]
 MFCA = {"lambda_s": 1.0, "lambda_face": 0.5, "sites": "all"}
@@ -178,6 +183,36 @@ class TestNodes:
             wide = comfy_binding.host_patcher(mcld_modules(model()).model)
             wide.model.shape = mcld_modules(model()).model.shape
             MannequinApplyPoseGuider.execute(model=sd_of_width_64(), mcld=wide, pose=torch.zeros(1, 8, 8, 3), **APPLY)
+
+
+class TestConventions:
+    """What the published data preparation does, at the places where one goes wrong."""
+
+    def test_everything_is_squashed_as_pillow_does(self):
+        import numpy as np
+        from PIL import Image
+
+        pixels = np.asarray(Image.open(ROOT / "workflows" / "inputs" / "mannequin_source.png").convert("RGB"))
+        image = torch.from_numpy(pixels.astype(np.float32) / 255)[None]
+        boxes = place((350, 175), 512, 512, "squash", [None])
+        ours = (fit(image, boxes)[0][0] * 255).round()
+        theirs = torch.from_numpy(np.array(Image.fromarray(pixels).resize((512, 512)), dtype=np.float32))
+        assert ours.shape == (512, 512, 3) and float((ours - theirs).abs().max()) <= 2
+
+    def test_photo_to_tokens(self, parts, tmp_path):
+        """A photo through DensePose (V, U, I), texture map and CLIP: the tokens MFCA gets."""
+        network = DensePoseNet(torch.jit.script(TwoPeople(people=1)))
+        image = torch.rand(1, 96, 64, 3, generator=torch.Generator().manual_seed(2))
+        found = detect_densepose(image, network)
+        pose = found.image("VUI")
+        assert torch.equal((pose * 255).round().to(torch.uint8), found.iuv.flip(-1)), "part index in blue, raw"
+        texture, _ = texture_map(image, found)
+        tokens = MannequinMCLDConditioning.execute(
+            mcld=parts[2], clip_vision=parts[3], image=image, texture=texture[None]
+        )[2]
+        for token, picture in ((tokens.image, image), (tokens.texture, texture[None])):
+            pooled = parts[3].encode_image(picture, crop=False).image_embeds
+            assert token.shape == (1, 1, 64) and torch.equal(token[:, 0], pooled), "one pooled token, nothing cropped"
 
 
 def sd_of_width_64():

@@ -18,6 +18,8 @@ from small import (
     body_mask,
     conditioning,
     difference,
+    mcld_modules,
+    mfca,
     model,
     random,
     sample,
@@ -84,6 +86,33 @@ def test_everything_in_one_graph(layout, cloning):
     }
     for name, other in others.items():
         assert difference(whole, other) > 1e-4, f"{name} is not felt"
+
+
+def test_hpfa_caa_and_mfca_beside_a_lora_and_a_controlnet(cloning):
+    """MFCA on another checkpoint than MCLD's: the prompt, the ControlNet and the LoRA keep working beside it."""
+    base = model()
+    lora = base.clone()
+    lora.add_patches({LORA_KEY: ("diff", (random(128, 128, seed=8),))}, 0.5)
+    modules = mcld_modules(base)
+    positive, negative = posed("sd15")
+    labels = (body_mask().to(torch.uint8), random(1, 3, 32, seed=7))
+
+    def built(patcher, *names: str) -> torch.Tensor:
+        if "HPFA" in names:
+            patcher = with_source(patcher, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
+        if "CAA" in names:
+            patcher = with_source(patcher, MannequinApplyCAA, regions=labels, count=2, sites="mid, up", **APPLY)
+        return mfca(patcher, modules=modules) if "MFCA" in names else patcher
+
+    names = ("HPFA", "CAA", "MFCA")
+    whole = sample(built(lora, *names), positive, negative)
+    assert difference(whole, sample(built(lora, *names), positive, negative)) == 0.0
+    others = {name: built(lora, *(other for other in names if other != name)) for name in names}
+    others["LoRA"] = built(base, *names)
+    for name, other in others.items():
+        assert difference(whole, sample(other, positive, negative)) > 1e-4, f"{name} is not felt"
+    prompted = sample(built(lora, *names), conditioning(77), conditioning(154, seed=4))
+    assert difference(whole, prompted) > 1e-4, "the ControlNet is not felt"
 
 
 def test_reference_attention_from_its_node():

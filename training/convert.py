@@ -1,8 +1,8 @@
 """Published weights to ours: ``python -m training.convert mcld FOLDER OUT``.
 
 Files are recognised by their keys, not by their names, checked against each other, and written to one safetensors file
-that Load MCLD reads. Pickled files are read with ``weights_only=True``, mapped and not loaded: seven gigabytes convert
-in the memory of the largest file at most.
+that Load MCLD reads. Pickled files are read with ``weights_only=True``, mapped and not loaded, one at a time: seven
+gigabytes convert in the memory of the largest file at most.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -36,11 +37,25 @@ class ConversionError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """One published file."""
+    """One published file; ``state`` has its keys, types and shapes, on the meta device."""
 
     path: Path
     kind: str
     state: Mapping[str, Tensor]
+
+
+class OneOpenFile:
+    """Tensors by file and key; only the file asked for last stays mapped."""
+
+    def __init__(self):
+        self._path: Path | None = None
+        self._state: Mapping[str, Tensor] = {}
+
+    def tensor(self, path: Path, key: str) -> Tensor:
+        if path != self._path:
+            self._state = {}
+            self._path, self._state = path, read(path)
+        return self._state[key]
 
 
 def convert_mcld(
@@ -60,12 +75,13 @@ def convert_mcld(
     sources = recognised(folder, say)
     for source in sources.values():
         check_complete(source)
+    files = OneOpenFile()
     entries = [
         Entry(
             our_name(source.kind, key),
             torch.float16 if half and tensor.is_floating_point() else tensor.dtype,
             tuple(tensor.shape),
-            tensor.clone,
+            partial(files.tensor, source.path, key),
         )
         for source in sources.values()
         for key, tensor in source.state.items()
@@ -85,7 +101,7 @@ def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
         raise ConversionError(f"There is no folder {folder}.")
     sources: dict[str, Source] = {}
     for path in sorted(path for path in folder.iterdir() if path.suffix in ENDINGS):
-        state = read(path)
+        state = {key: torch.empty_like(tensor, device="meta") for key, tensor in read(path).items()}
         kind = kind_of(state)
         say(f"{path.name}: {kind or 'not one of MCLD’s files, left out'} ({len(state)} tensors)")
         if kind is None:
