@@ -23,15 +23,20 @@ def guided(first, second, mask: torch.Tensor) -> torch.Tensor:
     return guider.sample(noise, latent, comfy.samplers.sampler_object("euler"), sigmas, seed=5, disable_pbar=True)
 
 
-@pytest.fixture(scope="module")
-def branches():
+METHODS = {
+    "TruePose": (("hpfa",), ("hpfa, paper", "caa")),
+    "MCLD": (("reference", "mfca"), ("reference", "mfca")),
+    "one each": (("hpfa", "caa"), ("reference", "mfca")),
+}
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def branches(request):
+    """A model, and two looks on it, from two sources."""
     with torch.inference_mode():
         base = model()
-        return (
-            base,
-            patched(base, "hpfa", net=source(base, seed=1)),
-            patched(base, "hpfa, paper", "caa", net=source(base, seed=2)),
-        )
+        looks = METHODS[request.param]
+        return base, *(patched(base, *names, net=source(base, seed=seed)) for seed, names in enumerate(looks, 1))
 
 
 def test_blend_is_the_formula():

@@ -100,3 +100,29 @@ def sampled(file):
     )
     seconds = time.perf_counter() - start
     return latent, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_full_size_image_encoder_in_the_hubs_layout(tmp_path):
+    """``image_encoder/pytorch_model.bin`` of sd-image-variations-diffusers, as Load CLIP Vision reads it."""
+    import comfy.clip_vision
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        projection_dim=768,
+    )
+    torch.manual_seed(0)
+    theirs = CLIPVisionModelWithProjection(config).eval()
+    file = tmp_path / "image_encoder" / "pytorch_model.bin"
+    file.parent.mkdir()
+    torch.save(theirs.state_dict(), file)
+    encoder = comfy.clip_vision.load(str(file))
+    image = torch.rand(1, 300, 200, 3, generator=torch.Generator().manual_seed(0))
+    token = encoder.encode_image(image, crop=False).image_embeds
+    pixels = comfy.clip_vision.clip_preprocess(image, crop=False)
+    expected = theirs(pixel_values=pixels).image_embeds
+    assert token.shape == (1, 768) and float((token - expected).abs().max()) < 1e-3 * float(expected.abs().max())

@@ -9,9 +9,10 @@ from diffusers import UNet2DConditionModel
 from mannequin.model_patches import comfy_binding
 from mannequin.model_patches.comfy_small_sd import build_truepose
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, ReferenceCondition
-from small import DEFAULT, HEIGHT, SIZES, WIDTH, body_mask, difference, model, random, source
+from small import DEFAULT, HEIGHT, SIZES, WIDTH, body_mask, difference, mcld_modules, mfca, model, random, source
 
 from model_patches import conditions as standalone
+from model_patches.networks.mcld import MCLD
 from model_patches.networks.truepose import TruePose, TruePoseShape
 from model_patches.source import width_of
 from training import diffusers_binding
@@ -93,6 +94,30 @@ def test_the_hosts_agree(hosts, kind, trained):
     plain = target_unet(LATENT, TIMESTEPS, encoder_hidden_states=CONTEXT).sample
     assert difference(ours, expected) < 1e-4
     assert difference(plain, expected) > 1e-2, "the conditions do something, and are gone after the block"
+
+
+def test_the_hosts_agree_on_mfca(hosts):
+    """Tokens that differ between the UNet's parts, beside a prompt and reference features."""
+    target, other, target_unet, other_unet = hosts
+    modules = mcld_modules(target)
+    copied = MCLD(modules.model.shape)
+    copied.load_state_dict(modules.model.state_dict())
+    net = source(other)
+    patched = comfy_binding.apply_condition(target, ReferenceCondition(), net, "all", DEFAULT)
+    expected = in_comfy(mfca(patched, modules=modules))
+
+    sites = list(diffusers_binding.transformer_blocks(target_unet))
+    scaled = target.model.process_latent_in(net.latent)
+    memories = diffusers_binding.remember(
+        other_unet, target_unet, [(standalone.ReferenceCondition(), sites)], scaled, torch.zeros(1, 1, 32)
+    )
+    tokens = (random(1, count, 32, seed=seed) for count, seed in ((1, 11), (1, 12), (16, 13)))
+    focal = diffusers_binding.project(target_unet, standalone.MFCACondition(*tokens, copied), sites, CONTEXT)
+    with diffusers_binding.conditioned(target_unet, [*memories, focal]):
+        ours = target_unet(LATENT, TIMESTEPS, encoder_hidden_states=CONTEXT).sample
+    with diffusers_binding.conditioned(target_unet, memories):
+        without = target_unet(LATENT, TIMESTEPS, encoder_hidden_states=CONTEXT).sample
+    assert difference(ours, expected) < 1e-4 and difference(ours, without) > 1e-2
 
 
 CONDITIONS = {cls.__name__: cls for cls in (HPFACondition, CAACondition, ReferenceCondition)}
