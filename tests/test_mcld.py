@@ -197,7 +197,10 @@ class TestConventions:
         boxes = place((350, 175), 512, 512, "squash", [None])
         ours = (fit(image, boxes)[0][0] * 255).round()
         theirs = torch.from_numpy(np.array(Image.fromarray(pixels).resize((512, 512)), dtype=np.float32))
-        assert ours.shape == (512, 512, 3) and float((ours - theirs).abs().max()) <= 2
+        difference_to_pillow = (ours - theirs).abs()
+        # Pillow rounds to eight bits between its two passes.
+        assert ours.shape == (512, 512, 3)
+        assert float(difference_to_pillow.max()) <= 5 and float(difference_to_pillow.mean()) < 0.5
 
     def test_photo_to_tokens(self, parts, tmp_path):
         """A photo through DensePose (V, U, I), texture map and CLIP: the tokens MFCA gets."""
