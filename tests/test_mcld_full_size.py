@@ -28,23 +28,15 @@ raise SystemExit(status)
 """
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory, request):
+@pytest.fixture
+def published(tmp_path, golden):
     """The published set's keys and shapes, seven gigabytes, with seeded random values."""
-    folder = tmp_path_factory.mktemp("mcld")
-    golden = request.getfixturevalue("golden_folder")
+    folder = tmp_path / "published"
+    folder.mkdir()
     generator = torch.Generator().manual_seed(0)
     for kind in KINDS:
-        shapes = {key: tuple(shape) for key, shape in json.loads((golden / f"mcld_{kind}.json").read_text()).items()}
-        torch.save(random_state(shapes, generator), folder / f"{kind}.pth")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def golden_folder():
-    folder = ROOT.parent / "shared" / "golden" / "checkpoint_keys"
-    if not folder.is_dir():
-        pytest.skip("the key lists of the published checkpoints are not at hand")
+        keys = json.loads(golden(f"checkpoint_keys/mcld_{kind}.json").read_text())
+        torch.save(random_state({key: tuple(shape) for key, shape in keys.items()}, generator), folder / f"{kind}.pth")
     return folder
 
 
