@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .golden import Golden
 from .parity_mcld import mcld_pose_guider, mcld_resampler, mcld_sample, mcld_step
+from .parity_metrics import image_metrics
 from .parity_texture import mcld_texture
 from .parity_truepose import truepose_attention
 
@@ -34,6 +35,7 @@ class Verdict:
 #: How each kind is recomputed, and how far off it may be: a grey level, of textures.
 KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "truepose_attention": (truepose_attention, 1e-5),
+    "metrics": (image_metrics, 1e-5),
     "mcld_texture": (mcld_texture, 1.0),
     "mcld_resampler": (mcld_resampler, 1e-5),
     "mcld_pose_guider": (mcld_pose_guider, 1e-5),

@@ -1,0 +1,1 @@
+"""Honest figures: every table names the protocol it was made by."""
