@@ -18,7 +18,7 @@ FORMAT = "1"
 #: Keys of the metadata of our files.
 METHOD_KEY, FORMAT_KEY = "mannequin.method", "mannequin.format"
 
-#: Heads of MCLD's face projector, where they are not the published ones.
+#: Heads of MCLD's face projector, which its weights do not tell.
 HEADS_KEY = "mannequin.face_projector_heads"
 #: Where the two UNets of an MCLD file are, in diffusers' names.
 DENOISING, REFERENCE = "denoising_unet.", "reference_unet."
@@ -110,8 +110,8 @@ def outline_mcld(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, 
 
     Args and errors as in :func:`build_truepose`; ``state`` has no UNet in it (see :func:`split_mcld`).
     """
-    heads = {"resampler_heads": int(metadata[HEADS_KEY])} if metadata and HEADS_KEY in metadata else {}
-    return _outline(MCLD, lambda: MCLDShape.of(state, **heads), state, name, "MCLD", operations)
+    heads = int((metadata or {}).get(HEADS_KEY, 0)) or None
+    return _outline(MCLD, lambda: MCLDShape.of(state, heads), state, name, "MCLD", operations)
 
 
 def build_mcld(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None, operations) -> MCLD:

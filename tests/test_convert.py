@@ -147,6 +147,20 @@ def test_a_projector_of_another_model(folder, tmp_path, capsys, published):
     assert "tokens 128 wide and the UNet takes 64" in capsys.readouterr().err
 
 
+def test_heads_that_nobody_can_guess(folder, tmp_path, capsys, published):
+    state = dict(published["image_proj_model"])
+    narrow = {key: tensor[:48] if key.endswith("to_q.weight") else tensor for key, tensor in state.items()}
+    torch.save(narrow, folder / NAMES["image_proj_model"])
+    assert convert.main(["mcld", str(folder), str(tmp_path / "out.safetensors")]) == 1
+    assert "Say with --face-heads" in capsys.readouterr().err
+
+
+def test_heads_are_as_wide_as_the_published_ones(folder, tmp_path):
+    assert convert.main(["mcld", str(folder), str(tmp_path / "out.safetensors")]) == 0
+    with safe_open(tmp_path / "out.safetensors", framework="pt") as file:
+        assert file.metadata()["mannequin.face_projector_heads"] == "1"
+
+
 def test_nothing_is_overwritten(folder, tmp_path, capsys):
     (tmp_path / "out.safetensors").write_text("mine")
     assert run(folder, tmp_path / "out.safetensors") == 1

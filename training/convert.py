@@ -20,7 +20,7 @@ from torch import Tensor
 
 from model_patches.checkpoints import HEADS_KEY, mcld_metadata, outline_mcld
 from model_patches.errors import PatchError
-from model_patches.networks.mcld import RESAMPLER_HEADS
+from model_patches.networks.mcld import RESAMPLER_HEAD
 from model_patches.published_mcld import KINDS, kind_of, our_name
 from model_patches.unet_layout import check_unet
 
@@ -59,13 +59,13 @@ class OneOpenFile:
 
 
 def convert_mcld(
-    folder: Path, out: Path, say: Callable[[str], None], half: bool = False, heads: int = RESAMPLER_HEADS
+    folder: Path, out: Path, say: Callable[[str], None], half: bool = False, heads: int | None = None
 ) -> None:
     """MCLD's four published files as one of ours.
 
     Args:
         half: store half precision, which halves the file and changes nothing on a GPU that computes in it.
-        heads: of the face projector, which its weights do not tell.
+        heads: of the face projector, which its weights do not tell; None is as published, 64 wide each.
 
     Raises:
         ConversionError: files are missing, there twice, incomplete or do not belong together; nothing is written then.
@@ -86,7 +86,7 @@ def convert_mcld(
         for source in sources.values()
         for key, tensor in source.state.items()
     ]
-    metadata = mcld_metadata() | ({} if heads == RESAMPLER_HEADS else {HEADS_KEY: str(heads)})
+    metadata = mcld_metadata() | {HEADS_KEY: str(heads or published_heads(sources["image_proj_model"]))}
     check_modules(entries, metadata)
     hashes = {source.path.name: sha256(source.path) for source in sources.values()}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +144,17 @@ def _is_zip(path: Path) -> bool:
         return file.read(2) == b"PK"
 
 
+def published_heads(projector: Source) -> int:
+    """How many heads a face projector has whose heads are as wide as the published one's."""
+    width = projector.state["layers.0.0.to_q.weight"].shape[0] if "layers.0.0.to_q.weight" in projector.state else 0
+    if not width or width % RESAMPLER_HEAD:
+        raise ConversionError(
+            f"The attention of {projector.path.name} is {width} wide, which is no multiple of the published heads' "
+            f"{RESAMPLER_HEAD}. Say with --face-heads how many heads it has."
+        )
+    return width // RESAMPLER_HEAD
+
+
 def check_complete(source: Source) -> None:
     """A UNet must have every key of its size, and no other."""
     if not source.kind.endswith("unet"):
@@ -189,13 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mcld.add_argument("folder", type=Path, metavar="FOLDER", help="where the published files are")
     mcld.add_argument("out", type=Path, metavar="OUT", help="the safetensors file to write")
     mcld.add_argument("--half", action="store_true", help="store half precision: 3.7 GB instead of 7.3")
-    mcld.add_argument(
-        "--face-heads",
-        type=int,
-        default=RESAMPLER_HEADS,
-        metavar="N",
-        help="heads of the face projector (published: 20)",
-    )
+    mcld.add_argument("--face-heads", type=int, metavar="N", help="heads of the face projector, where not 64 wide each")
     options = parser.parse_args(arguments)
 
     def say(line: str) -> None:

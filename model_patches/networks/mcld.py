@@ -16,8 +16,8 @@ from .pose_guider import PoseGuider
 from .resampler import Resampler, ResamplerShape
 
 METHOD = "mcld"
-#: Heads of the published face projector.
-RESAMPLER_HEADS = 20
+#: Width of a head of the published face projector, which has twenty.
+RESAMPLER_HEAD = 64
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,22 @@ class MCLDShape:
     pose_channels: int = 0
 
     @classmethod
-    def of(cls, state: Mapping[str, Tensor], resampler_heads: int = RESAMPLER_HEADS) -> "MCLDShape":
-        """The shape of the weights in ``state``."""
+    def of(cls, state: Mapping[str, Tensor], resampler_heads: int | None = None) -> "MCLDShape":
+        """The shape of the weights in ``state``, which do not tell the face projector's heads: 64 wide by default."""
         keys = {key.split(".")[1]: tensor for key, tensor in state.items() if key.startswith("mfca.")}
         projector = {k.removeprefix("face_projector."): t for k, t in state.items() if k.startswith("face_projector.")}
         pose = state.get("pose_guider.conv_out.weight")
         return cls(
             {parse_key(site): tensor.shape[0] for site, tensor in keys.items()},
             context_dim=next((tensor.shape[1] for tensor in keys.values()), 0),
-            resampler=ResamplerShape.of(projector, resampler_heads) if projector else None,
+            resampler=_resampler(projector, resampler_heads) if projector else None,
             pose_widths=() if pose is None else _pose_widths(state),
             pose_channels=0 if pose is None else pose.shape[0],
         )
+
+
+def _resampler(projector: Mapping[str, Tensor], heads: int | None) -> ResamplerShape:
+    return ResamplerShape.of(projector, heads or max(1, projector["layers.0.0.to_q.weight"].shape[0] // RESAMPLER_HEAD))
 
 
 def _pose_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
