@@ -26,9 +26,8 @@ from mannequin.model_patches.scope import Scope  # noqa: E402
 
 from devtools import untrained  # noqa: E402
 
-from .measure import extra_peak_bytes, interleaved, ratio, timed  # noqa: E402
+from .measure import extra_peak_mib, interleaved, ratio, timed  # noqa: E402
 
-MIB = 2**20
 TEXT_TOKENS = 77
 
 
@@ -132,7 +131,7 @@ class Bench:
         for variant in variants.values():
             variant()
         seconds = interleaved(variants, rounds)
-        memory = {name: extra_peak_bytes(variant) for name, variant in variants.items()}
+        memory = {name: extra_peak_mib(variant) for name, variant in variants.items()}
         for run, _ in runs.values():
             run.__exit__(None, None, None)
         return {
@@ -141,7 +140,7 @@ class Bench:
                 "ratio": ratio(seconds, name, unpatched),
                 "published_over_this": ratio(seconds, "published", name),
                 "once_seconds": once[name],
-                "peak_mib": None if memory[name] is None else memory[name] / MIB,
+                "peak_mib": memory[name],
             }
             for name in variants
         }

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 _STATUS = Path("/proc/self/status")
+MIB = 2**20
 
 
 def interleaved(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -37,8 +38,8 @@ def ratio(seconds: Mapping[str, list[float]], name: str, base: str) -> float:
     return statistics.median(a / b for a, b in zip(seconds[name], seconds[base], strict=True))
 
 
-def extra_peak_bytes(run: Callable[[], object]) -> int | None:
-    """How far memory rose above its level before the call; None where the system does not tell.
+def extra_peak_mib(run: Callable[[], object]) -> float | None:
+    """How far memory rose above its level before the call, in MiB; None where the system does not tell.
 
     On a CPU the process's resident memory is sampled every millisecond.
     """
@@ -49,7 +50,7 @@ def extra_peak_bytes(run: Callable[[], object]) -> int | None:
         before = torch.cuda.memory_allocated()
         run()
         _synchronise()
-        return torch.cuda.max_memory_allocated() - before
+        return (torch.cuda.max_memory_allocated() - before) / MIB
     if not _STATUS.exists():
         return None
     _return_free_memory()
@@ -68,7 +69,7 @@ def extra_peak_bytes(run: Callable[[], object]) -> int | None:
     finally:
         done.set()
         watcher.join()
-    return peak - before
+    return (peak - before) / MIB
 
 
 def _return_free_memory() -> None:

@@ -26,9 +26,8 @@ from PIL import Image, ImageDraw, ImageOps  # noqa: E402
 from devtools.environment import home_folder  # noqa: E402
 from devtools.host import ROOT  # noqa: E402
 
-from .measure import extra_peak_bytes, timed  # noqa: E402
+from .measure import extra_peak_mib, timed  # noqa: E402
 
-MIB = 2**20
 SHEET_HEIGHT = 480
 
 
@@ -70,7 +69,7 @@ def look(path: Path, rounds: int, out: Path) -> Row:
     }
     (frame,), parsing, faces = (run() for run in runs.values())
     milliseconds = {name: 1000 * statistics.median(timed(run) for _ in range(rounds)) for name, run in runs.items()}
-    peak = extra_peak_bytes(lambda: [run() for run in runs.values()])
+    peak = extra_peak_mib(lambda: [run() for run in runs.values()])
     drawn = draw([frame], picture.width, picture.height)
     posed = torch.where((drawn > 0).any(-1, keepdim=True), drawn, image * 0.6)
     boxed = picture.copy()
@@ -91,7 +90,7 @@ def look(path: Path, rounds: int, out: Path) -> Row:
         str(len(parsing.present())),
         len(faces),
         milliseconds,
-        None if peak is None else peak / MIB,
+        peak,
     )
 
 

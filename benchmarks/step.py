@@ -31,11 +31,10 @@ from mannequin.model_patches.conditions import (  # noqa: E402
 )
 from mannequin.model_patches.scope import Scope  # noqa: E402
 
-from .measure import extra_peak_bytes, interleaved, ratio, timed  # noqa: E402
+from .measure import extra_peak_mib, interleaved, ratio, timed  # noqa: E402
 
 FULL = SmallSD(width=320, context_dim=768, heads=8)
 QUICK = SmallSD(width=64, context_dim=64, heads=4)
-MIB = 2**20
 
 
 class UncachedReference(ReferenceCondition):
@@ -114,7 +113,7 @@ class Bench:
         variants["two passes (source network every step)"] = self.two_passes
         self.step(runs["unpatched"][1])
         seconds = interleaved(variants, rounds)
-        memory = {name: extra_peak_bytes(variant) for name, variant in variants.items()}
+        memory = {name: extra_peak_mib(variant) for name, variant in variants.items()}
         for run, _ in runs.values():
             run.__exit__(None, None, None)
         return {
@@ -122,7 +121,7 @@ class Bench:
                 "seconds": statistics.median(seconds[name]),
                 "ratio": ratio(seconds, name, "unpatched"),
                 "source_pass_seconds": once.get(name, 0.0) if name != "unpatched" else 0.0,
-                "peak_mib": None if memory[name] is None else memory[name] / MIB,
+                "peak_mib": memory[name],
             }
             for name in variants
         }
@@ -138,8 +137,8 @@ def reweighted_memory(height: int, width: int, dim: int = 320, heads: int = 8) -
     tokens = (height // 8) * (width // 8)
     q, k, v = (torch.randn(1, tokens, dim) for _ in range(3))
     mask = torch.rand(1, tokens) > 0.5
-    peak = extra_peak_bytes(lambda: reweighted_self_attention(q, k, v, heads, mask))
-    return {"size": f"{height}x{width}", "tokens": tokens, "extra_mib": None if peak is None else peak / MIB}
+    peak = extra_peak_mib(lambda: reweighted_self_attention(q, k, v, heads, mask))
+    return {"size": f"{height}x{width}", "tokens": tokens, "extra_mib": peak}
 
 
 def table(size: str, rows: dict[str, dict]) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from .graph_drawing import Drawn, Graph
+from .graph_drawing import Drawn, Graph, from_hub
 
-HUB = "https://huggingface.co"
 WEIGHTS, DENSEPOSE = "mcld.safetensors", "densepose_r101_fpn_dl.torchscript"
 VAE, VISION = "vae-ft-mse-840000-ema-pruned.safetensors", "clip_vision_vit_l_14.safetensors"
 SIDE = 512
@@ -43,22 +42,10 @@ def garment_swap(info: dict) -> Graph:
         "**Garment swap** (MCLD 4.4): the donor's clothes are parts of the donor's texture map; they go onto the "
         f"person's map, and the person into the pose.\n\n{NOTE}",
     )
-    nets = loaders(graph)
-    source, donor, target = (
-        person(graph, nets, title, photo)
-        for title, photo in (
-            ("Source", "mannequin_source.png"),
-            ("Clothes from", "mannequin_group.jpg"),
-            ("Target pose", "mannequin_pose.png"),
-        )
-    )
-    own, other = texture_of(graph, source), texture_of(graph, donor)
-    swapped = graph.add(
-        4, "MannequinSwapTexture", "Their top", texture=own["texture"], donor=other["texture"], parts="torso, arms"
-    )
+    nets, source, donor, target = swap_of(graph, "Clothes from", "mannequin_group.jpg")
+    looks = swapped_maps(graph, source, donor, "Their top", "torso, arms")
     face = face_of(graph, nets, "Face", source)
-    looks = [own["texture"], other["texture"], swapped["texture"]]
-    finish(graph, nets, source, target, swapped["texture"], face, "mannequin/garment_swap", looks)
+    finish(graph, nets, source, target, looks[-1], face, "mannequin/garment_swap", looks)
     return graph
 
 
@@ -70,41 +57,45 @@ def identity_swap(info: dict) -> Graph:
         "**Identity swap** (MCLD 4.4): the head of the texture map and the face's vector come from somebody else, the "
         f"clothes stay.\n\n{NOTE}",
     )
-    nets = loaders(graph)
-    source, identity, target = (
-        person(graph, nets, title, photo)
-        for title, photo in (
-            ("Source", "mannequin_source.png"),
-            ("Face from", "mannequin_portrait.jpg"),
-            ("Target pose", "mannequin_pose.png"),
-        )
-    )
-    own, other = texture_of(graph, source), texture_of(graph, identity)
-    swapped = graph.add(
-        4, "MannequinSwapTexture", "Their head", texture=own["texture"], donor=other["texture"], parts="head"
-    )
+    nets, source, identity, target = swap_of(graph, "Face from", "mannequin_portrait.jpg")
+    looks = swapped_maps(graph, source, identity, "Their head", "head")
     face = face_of(graph, nets, "Their face", identity)
-    looks = [own["texture"], other["texture"], swapped["texture"]]
-    finish(graph, nets, source, target, swapped["texture"], face, "mannequin/identity_swap", looks)
+    finish(graph, nets, source, target, looks[-1], face, "mannequin/identity_swap", looks)
     return graph
+
+
+def swap_of(graph: Graph, title: str, photo: str) -> tuple[dict[str, Drawn], ...]:
+    """Networks, the source, somebody else, and who shows the pose."""
+    nets = loaders(graph)
+    people = (("Source", "mannequin_source.png"), (title, photo), ("Target pose", "mannequin_pose.png"))
+    return nets, *(person(graph, nets, *who) for who in people)
+
+
+def swapped_maps(
+    graph: Graph, source: dict[str, Drawn], donor: dict[str, Drawn], title: str, parts: str
+) -> list[tuple[Drawn, str]]:
+    """The source's texture map, the donor's, and the one with the donor's parts."""
+    own, other = texture_of(graph, source), texture_of(graph, donor)
+    swapped = graph.add(4, "MannequinSwapTexture", title, texture=own["texture"], donor=other["texture"], parts=parts)
+    return [own["texture"], other["texture"], swapped["texture"]]
 
 
 def loaders(graph: Graph) -> dict[str, Drawn]:
     """Everything that is loaded, in the first column."""
-
-    def model(name: str, repository: str, file: str, directory: str) -> list[dict[str, str]]:
-        return [{"name": name, "url": f"{HUB}/{repository}/resolve/main/{file}", "directory": directory}]
-
-    densepose = model(DENSEPOSE, "LayerNorm/DensePose-TorchScript-with-hint-image", DENSEPOSE, "mannequin")
-    vae = model(VAE, "stabilityai/sd-vae-ft-mse-original", VAE, "vae")
-    vision = model(VISION, "openai/clip-vit-large-patch14", "model.safetensors", "clip_vision")
+    vae = from_hub("stabilityai/sd-vae-ft-mse-original", VAE, "vae")
+    vision = from_hub("openai/clip-vit-large-patch14", "model.safetensors", "clip_vision", VISION)
     return {
         "mcld": graph.add(0, "MannequinLoadMCLD", weights=WEIGHTS),
         "vae": graph.add(0, "VAELoader", vae_name=VAE, models=vae),
         "vision": graph.add(0, "CLIPVisionLoader", clip_name=VISION, models=vision),
-        "densepose": graph.add(0, "MannequinLoadDensePose", weights=DENSEPOSE, models=densepose),
+        "densepose": densepose_loader(graph, 0),
         "face": graph.add(0, "MannequinLoadFaceAnalysis"),
     }
+
+
+def densepose_loader(graph: Graph, column: int) -> Drawn:
+    models = from_hub("LayerNorm/DensePose-TorchScript-with-hint-image", DENSEPOSE, "mannequin")
+    return graph.add(column, "MannequinLoadDensePose", weights=DENSEPOSE, models=models)
 
 
 def person(graph: Graph, nets: dict[str, Drawn], title: str, photo: str) -> dict[str, Drawn]:

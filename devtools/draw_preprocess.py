@@ -1,6 +1,6 @@
 """Every condition of one photo, side by side."""
 
-from .draw_mcld import DENSEPOSE, HUB
+from .draw_mcld import densepose_loader
 from .graph_drawing import Drawn, Graph
 
 WIDTH, HEIGHT = 352, 704
@@ -73,13 +73,7 @@ def face(graph: Graph, image: tuple[Drawn, str]) -> None:
 
 
 def surface(graph: Graph, image: tuple[Drawn, str]) -> None:
-    url = f"{HUB}/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/{DENSEPOSE}"
-    network = graph.add(
-        1,
-        "MannequinLoadDensePose",
-        weights=DENSEPOSE,
-        models=[{"name": DENSEPOSE, "url": url, "directory": "mannequin"}],
-    )
+    network = densepose_loader(graph, 1)
     found = graph.add(2, "MannequinDetectDensePose", densepose_net=network["DENSEPOSE_NET"], image=image)
     for title, convention in (("DensePose, part colours", "parts"), ("DensePose, V U I", "VUI")):
         picture = graph.add(3, "MannequinDensePoseImage", densepose=found["DENSEPOSE"], convention=convention)

@@ -6,7 +6,7 @@ from pathlib import Path
 from .client import Client
 from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_preprocess import preprocess
-from .graph_drawing import Drawn, Graph
+from .graph_drawing import Drawn, Graph, from_hub
 from .host import ROOT
 from .say import say
 from .server import Server
@@ -108,7 +108,6 @@ def truepose(info: dict) -> Graph:
 
 def training_free(info: dict) -> Graph:
     """HPFA and CAA on an ordinary SD1.5 checkpoint, the pose by ControlNet, words by CLIP, a LoRA if there is one."""
-    hub = "https://huggingface.co"
     checkpoint_file = "v1-5-pruned-emaonly-fp16.safetensors"
     control_file, vision_file = "control_v11p_sd15_openpose_fp16.safetensors", "clip_vision_vit_l_14.safetensors"
     graph = Graph(info)
@@ -124,37 +123,19 @@ def training_free(info: dict) -> Graph:
         1,
         "CheckpointLoaderSimple",
         ckpt_name=checkpoint_file,
-        models=[
-            {
-                "name": checkpoint_file,
-                "url": f"{hub}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{checkpoint_file}",
-                "directory": "checkpoints",
-            }
-        ],
+        models=from_hub("Comfy-Org/stable-diffusion-v1-5-archive", checkpoint_file, "checkpoints"),
     )
     vision = graph.add(
         1,
         "CLIPVisionLoader",
         clip_name=vision_file,
-        models=[
-            {
-                "name": vision_file,
-                "url": f"{hub}/openai/clip-vit-large-patch14/resolve/main/model.safetensors",
-                "directory": "clip_vision",
-            }
-        ],
+        models=from_hub("openai/clip-vit-large-patch14", "model.safetensors", "clip_vision", vision_file),
     )
     control = graph.add(
         1,
         "ControlNetLoader",
         control_net_name=control_file,
-        models=[
-            {
-                "name": control_file,
-                "url": f"{hub}/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/{control_file}",
-                "directory": "controlnet",
-            }
-        ],
+        models=from_hub("comfyanonymous/ControlNet-v1-1_fp16_safetensors", control_file, "controlnet"),
     )
     skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], width=352, height=704)
     latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=checkpoint["VAE"])

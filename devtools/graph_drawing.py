@@ -11,6 +11,7 @@ from .server import PACK
 
 COLUMN, WIDTH, LINE, GAP = 390, 290, 22, 70
 NOTE = "MarkdownNote"
+HUB = "https://huggingface.co"
 
 
 @dataclass
@@ -26,6 +27,11 @@ class Drawn:
 
     def __getitem__(self, output: str) -> "tuple[Drawn, str]":
         return self, output
+
+
+def from_hub(repository: str, file: str, directory: str, name: str | None = None) -> list[dict[str, str]]:
+    """``models`` of a node: what the front end offers to download, into which models folder, and under what name."""
+    return [{"name": name or file, "url": f"{HUB}/{repository}/resolve/main/{file}", "directory": directory}]
 
 
 class Graph:

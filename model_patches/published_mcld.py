@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from .checkpoints import DENOISING, REFERENCE
 from .errors import PatchError
-from .sites import Site
+from .sites import Site, site_in_diffusers
 
 #: Kinds of published files, by what they hold; each is needed once.
 KINDS = ("denoising_unet", "reference_unet", "pose_guider", "image_proj_model")
@@ -17,8 +17,8 @@ _PREFIX = {
     "image_proj_model": "face_projector.",
 }
 _FACE = re.compile(r"(?P<place>.+)\.transformer_blocks\.(?P<index>\d+)\.attn2\.processor\.to_(?P<what>[kv])_ip\.weight")
-#: Resnet layers between two of a UNet's down- or upsamplings: two going down, three going up.
-_DOWN_STRIDE = _UP_STRIDE = 3
+#: Of Stable Diffusion 1.x.
+_LAYERS = 2
 
 
 def kind_of(keys: Iterable[str]) -> str | None:
@@ -51,10 +51,7 @@ def site_of(place: str, index: int = 0) -> Site:
     """ComfyUI's name of a diffusers attention, such as ``up_blocks.1.attentions.0``, of Stable Diffusion 1.x."""
     words = place.split(".")
     if words[0] == "mid_block":
-        return Site("middle", 0, index)
+        return site_in_diffusers("mid", 0, 0, index, _LAYERS)
     if words[0] not in ("down_blocks", "up_blocks") or len(words) != 4:
         raise PatchError(f"There is no attention at '{place}' in Stable Diffusion 1.x.")
-    level, layer = int(words[1]), int(words[3])
-    if words[0] == "down_blocks":
-        return Site("input", 1 + level * _DOWN_STRIDE + layer, index)
-    return Site("output", level * _UP_STRIDE + layer, index)
+    return site_in_diffusers(words[0].removesuffix("_blocks"), int(words[1]), int(words[3]), index, _LAYERS)

@@ -43,6 +43,18 @@ class Site(NamedTuple):
         return f"{self.block} {self.number}.{self.index}"
 
 
+def site_in_diffusers(part: str, level: int, layer: int, index: int, layers: int) -> Site:
+    """ComfyUI's name of a transformer that diffusers knows by its place.
+
+    Args:
+        part: "down", "mid" or "up".
+        level, layer: numbers of its block and of its attention in it; both 0 in the middle.
+        layers: resnets of a down block. ComfyUI counts them and the downsampling, or the one more of an up block.
+    """
+    first = {"down": 1, "mid": 0, "up": 0}[part]
+    return Site(PARTS[part], first + level * (layers + 1) + layer, index)
+
+
 def parse_key(key: str) -> Site:
     """The inverse of :attr:`Site.key`."""
     block, number, index = key.split("_")

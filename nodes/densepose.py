@@ -10,6 +10,7 @@ from ..model_patches.comfy_binding import host_patcher
 from ..preprocessors.densepose import GROUPS, from_image, part_numbers
 from ..preprocessors.densepose_net import RESOLUTION, detect_densepose, load
 from .errors import names_itself
+from .inputs import no_person_input
 from .model_files import weight_file, weight_files
 from .progress import per_picture
 from .types import DensePose, DensePoseNetwork
@@ -72,11 +73,7 @@ class MannequinDetectDensePose(io.ComfyNode):
             inputs=[
                 DensePoseNetwork.Input("densepose_net", tooltip="From Load DensePose."),
                 io.Image.Input("image", tooltip="Photos."),
-                io.Combo.Input(
-                    "on_no_person",
-                    options=["error", "skip"],
-                    tooltip="Nobody found: stop and say so, or go on with an empty result.",
-                ),
+                no_person_input(),
                 io.Combo.Input(
                     "on_several",
                     options=["most certain", "largest", "most central", "all", "error"],

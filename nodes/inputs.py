@@ -56,14 +56,19 @@ def scope_of(model, strength: float, start_percent: float, end_percent: float, r
     return Scope(float(strength), first, last, region)
 
 
+def no_person_input() -> io.Combo.Input:
+    """What to do when a picture shows nobody."""
+    return io.Combo.Input(
+        "on_no_person",
+        options=["error", "skip"],
+        tooltip="Nobody found: stop and say so, or go on with an empty result.",
+    )
+
+
 def people_inputs() -> list:
     """What to do when a picture shows nobody, or several people; ``person_input`` goes with it."""
     return [
-        io.Combo.Input(
-            "on_no_person",
-            options=["error", "skip"],
-            tooltip="Nobody found: stop and say so, or go on with an empty result.",
-        ),
+        no_person_input(),
         io.Combo.Input(
             "on_several",
             options=["largest", "most central", "index", "all", "error"],

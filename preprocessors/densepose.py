@@ -38,8 +38,6 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "arms": (15, 16, 17, 18, 19, 20, 21, 22),
     "head": (23, 24),
 }
-#: MCLD's face loss and face swap look here.
-HEAD = GROUPS["head"]
 
 Convention = Literal["IUV", "VUI", "parts"]
 Order = Literal["auto", "IUV", "VUI"]

@@ -1,6 +1,7 @@
 """What every preprocessor asks of an IMAGE, and resampling that 8K pictures survive."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -31,6 +32,23 @@ def check_image(image: Tensor) -> Tensor:
         alpha = image[..., 3:]
         image = image[..., :3] * alpha + (1 - alpha)
     return image.clamp(0, 1)
+
+
+def pixel_centres(size: Sequence[int]) -> Tensor:
+    """Centres (x, y) of the pixels of a picture of this height and width, ``[H, W, 2]``."""
+    height, width = size
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    return torch.stack([x, y], -1)
+
+
+def bounded(picture: Tensor, side: int) -> Tensor:
+    """A picture ``[H, W, C]`` with its longer side at most ``side``: averaged where it is larger, else as it is."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return F.interpolate(picture.movedim(-1, 0)[None], size=size, mode="area")[0].movedim(0, -1)
 
 
 def square_around(centre: Tensor, extent: float, roll: float = 0.0) -> Tensor:

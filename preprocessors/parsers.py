@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import parsing
 from .blazepose import Person, find_people
-from .images import check_image
+from .images import bounded, check_image, pixel_centres
 from .label_sets import LIMBS
 from .labels import LIP_20, Parsing, label_number
 from .people import OnNoPerson, OnSeveral, Place, choose, place_of
@@ -65,7 +64,7 @@ def parse(
         return parsing.parse(image, on_no_person, on_several, progress, person)
     rows = []
     for number, picture in enumerate(check_image(image)):
-        small = _bounded(picture)
+        small = bounded(picture, WORKING_SIDE)
         labels = parser.labels(small)
         sideless = bool((labels >= len(LIP_20)).any())
         people = find_people(small) if sideless or on_several != "all" else []
@@ -86,15 +85,6 @@ def parse(
     return Parsing(torch.stack(rows))
 
 
-def _bounded(picture: Tensor) -> Tensor:
-    height, width = picture.shape[:2]
-    scale = WORKING_SIDE / max(height, width)
-    if scale >= 1:
-        return picture
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    return F.interpolate(picture.movedim(-1, 0)[None], size=size, mode="area")[0].movedim(0, -1)
-
-
 def _enlarged(labels: Tensor, size: Sequence[int]) -> Tensor:
     """Labels uint8 ``[h, w]`` at a picture's size, the nearest one each."""
     rows, columns = (
@@ -102,13 +92,6 @@ def _enlarged(labels: Tensor, size: Sequence[int]) -> Tensor:
         for length, given in zip(size, labels.shape, strict=True)
     )
     return labels[rows][:, columns]
-
-
-def _pixels(size: Sequence[int]) -> Tensor:
-    """Centres (x, y) of a picture's pixels ``[H, W, 2]``."""
-    height, width = size
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    return torch.stack([x, y], -1)
 
 
 def _nearest_is(people: list[Person], chosen: list[int], labels: Tensor) -> Tensor:
@@ -121,7 +104,7 @@ def _nearest_is(people: list[Person], chosen: list[int], labels: Tensor) -> Tens
     if not chosen:
         return kept
     where = labels > 0
-    pixels = _pixels(labels.shape)[where]
+    pixels = pixel_centres(labels.shape)[where]
     masks = torch.stack([someone.mask[where] for someone in people])
     nearest = masks.argmax(0)
     unclear = (masks > MASK_THRESHOLD).sum(0) != 1
@@ -155,7 +138,7 @@ def with_sides(labels: Tensor, people: list[Person]) -> Tensor:
         where = labels == number
         if not where.any():
             continue
-        pixels = _pixels(labels.shape)[where]
+        pixels = pixel_centres(labels.shape)[where]
         if people:
             left, right = (
                 torch.stack([_chain_distance(pixels, someone, CHAINS[limb][side]) for someone in people]).amin(0)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .blazepose import Person
+from .images import bounded, pixel_centres
 from .labels import Parsing, label_number
 from .people import OnNoPerson, OnSeveral, people_of
 
@@ -82,28 +83,21 @@ def parse(
 
 def _parse_picture(picture: Tensor, people: list[Person]) -> Tensor:
     height, width = picture.shape[:2]
-    scale = min(1.0, WORKING_SIDE / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small = bounded(picture, WORKING_SIDE)
+    size = tuple(small.shape[:2])
     stretch = torch.tensor([size[1] / width, size[0] / height])
-    small = _resize(picture.movedim(-1, 0), size).movedim(0, -1)
     labels = torch.zeros(size, dtype=torch.uint8)
     # The largest person comes first and is drawn last, over the others.
     for person in reversed(people):
-        mask = _resize(person.mask[None], size)[0] > MASK_THRESHOLD
+        mask = bounded(person.mask[..., None], WORKING_SIDE)[..., 0] > MASK_THRESHOLD
         landmarks = torch.cat([person.landmarks[:, :2] * stretch, person.landmarks[:, 2:]], 1)
         labels = torch.where(mask, _label_person(small, mask, landmarks), labels)
     return F.interpolate(labels[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(torch.uint8)
 
 
-def _resize(channels: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(channels[None], size=size, mode="area")[0]
-
-
 def _label_person(picture: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
     points = landmarks[:, :2]
-    height, width = mask.shape
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    pixels = torch.stack([x, y], -1)
+    pixels = pixel_centres(mask.shape)
     unit = _body_unit(points)
     skin = _skin(picture, pixels, points, mask)
     distances, numbers = [], []

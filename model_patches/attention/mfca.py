@@ -6,22 +6,13 @@ sampling step: hosts project them once a run.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .multihead import Attention, fused_attention
+from .multihead import Attention, KeyValueProjection, fused_attention
 
 
-class MFCA(nn.Module):
-    """W_k and W_v of the face tokens at one attention site (``to_k_ip``, ``to_v_ip`` in the published weights)."""
-
-    def __init__(self, context_dim: int, dim: int, device=None, dtype=None, operations=nn):
-        super().__init__()
-        self.to_k = operations.Linear(context_dim, dim, bias=False, device=device, dtype=dtype)
-        self.to_v = operations.Linear(context_dim, dim, bias=False, device=device, dtype=dtype)
-
-    def keys_values(self, face: Tensor) -> tuple[Tensor, Tensor]:
-        """F_emb ``[B, 16, context_dim]`` → K_F, V_F, each ``[B, 16, C]``."""
-        return self.to_k(face), self.to_v(face)
+class MFCA(KeyValueProjection):
+    """W_k and W_v of the face tokens F_emb (``to_k_ip``, ``to_v_ip`` in the published weights)."""
 
 
 def selected_tokens(part: str, image: Tensor, texture: Tensor) -> Tensor:

@@ -3,13 +3,26 @@
 from typing import Protocol
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Attention(Protocol):
     """``(q, k, v, heads) -> tokens``: how a host computes plain multi-head attention."""
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor: ...
+
+
+class KeyValueProjection(nn.Module):
+    """W^K and W^V of what queries look at, at one attention site."""
+
+    def __init__(self, context_dim: int, dim: int, device=None, dtype=None, operations=nn):
+        super().__init__()
+        self.to_k = operations.Linear(context_dim, dim, bias=False, device=device, dtype=dtype)
+        self.to_v = operations.Linear(context_dim, dim, bias=False, device=device, dtype=dtype)
+
+    def keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """``[B, M, context_dim]`` → keys and values, each ``[B, M, C]``."""
+        return self.to_k(tokens), self.to_v(tokens)
 
 
 def split_heads(tokens: Tensor, heads: int) -> Tensor:
