@@ -43,6 +43,14 @@ def ssim_256(truth: np.ndarray, made: np.ndarray, protocol: Protocol) -> float:
     )
 
 
+def psnr_inside(truth: np.ndarray, made: np.ndarray, mask: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB over the pixels of a boolean mask ``[H, W]``; NaN where it is empty."""
+    if not mask.any():
+        return float("nan")
+    error = np.mean((_unit(truth)[mask] - _unit(made)[mask]) ** 2, dtype=np.float64)
+    return float("inf") if error == 0 else float(-10 * np.log10(error))
+
+
 def l1(truth: np.ndarray, made: np.ndarray) -> float:
     """Mean absolute difference of values in 0–1."""
     return float(np.mean(np.abs(_unit(truth) - _unit(made))))
@@ -57,13 +65,21 @@ def relative_l1(truth: np.ndarray, made: np.ndarray) -> float:
 def frechet_distance(truth: np.ndarray, made: np.ndarray) -> float:
     """Fréchet distance between Gaussians fitted to two sets of features ``[n, D]`` (Heusel et al., 2017).
 
-    ‖μ − μ′‖² + tr(Σ + Σ′ − 2(ΣΣ′)^½). Needs more features than dimensions to mean anything.
+    ‖μ − μ′‖² + tr(Σ + Σ′ − 2(ΣΣ′)^½). Needs more features than dimensions to mean anything outside its own table.
+    With Σ = FᵀF and Σ′ = F′ᵀF′ the root's trace is the sum of the singular values of FF′ᵀ, which holds its digits
+    where there are fewer features than dimensions, and the root of the product does not exist in numbers.
     """
+    truth, made = np.asarray(truth, np.float64), np.asarray(made, np.float64)
     means = truth.mean(0) - made.mean(0)
-    covariances = np.cov(truth, rowvar=False), np.cov(made, rowvar=False)
-    # The product of two covariances has real, non-negative eigenvalues; what is imaginary is rounding.
-    root = linalg.sqrtm(covariances[0] @ covariances[1]).real
-    return float(means @ means + np.trace(covariances[0] + covariances[1] - 2 * root))
+    factors = [_factor(features) for features in (truth, made)]
+    traces = sum(float((factor**2).sum()) for factor in factors)
+    return float(means @ means + traces - 2 * linalg.svdvals(factors[0] @ factors[1].T).sum())
+
+
+def _factor(features: np.ndarray) -> np.ndarray:
+    """F with FᵀF = Σ, of no more rows than there are features or dimensions: many features cost their QR once."""
+    centred = (features - features.mean(0)) / np.sqrt(len(features) - 1)
+    return centred if len(centred) <= centred.shape[1] else linalg.qr(centred, mode="r")[0][: centred.shape[1]]
 
 
 def _unit(picture: np.ndarray) -> np.ndarray:

@@ -1,0 +1,230 @@
+"""How good results are: ``python -m training.evaluate STORE --predictor … --out DIR``.
+
+STORE is the folder that ``python -m training.preprocess`` has written, or any source it takes. A predictor is one of
+
+  copy           the source as it is
+  garment-mean   the source's mean colour of every label, painted by the target's parsing
+  target         the target itself: what the metrics say of a perfect result
+  folder:PATH    results made elsewhere, under the names that PCDMs' or MCLD's code gives them, or --pattern
+  FILE           a trained model's weights
+
+DIR gets ``table.md``, ``table.csv``, ``per_pair.csv`` and ``sheet.png``.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from preprocessors.errors import ConditionError
+
+from .data.records import People
+from .errors import TrainingError
+from .evaluation import face_metric, inception, perceptual
+from .evaluation.columns import LeftOut, PairMetric
+from .evaluation.kept_pictures import KeptPictures, folder_name
+from .evaluation.pixel_metrics import PIXEL_METRICS
+from .evaluation.pose_metric import PoseError
+from .evaluation.predictors import CopySource, Folder, GarmentMean, Predictor, Target
+from .evaluation.protocols import PROTOCOLS, Protocol
+from .evaluation.report import write_report
+from .evaluation.run import Evaluation, Outcome, choose_pairs
+
+#: What a shell says of a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
+    options = _options(arguments)
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        text = evaluate(options)
+    except (TrainingError, ConditionError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        kept = "The same command goes on with the pictures made so far" if options.save_images else "Nothing was kept"
+        hint = "." if options.save_images else "; with --save-images the next run would go on from here."
+        sys.stderr.write(f"\nStopped. {kept}{hint}\n")
+        return INTERRUPTED
+    sys.stdout.write(text)
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> str:
+    """Measure what the command line asks for and write the files; the tables as Markdown.
+
+    Raises:
+        TrainingError: something is missing, or is not what it should be.
+        ConditionError: the face models are not what they should be.
+    """
+    from tqdm import tqdm
+
+    def bar(what: str, total: int, unit: str):
+        return tqdm(total=total, desc=what, unit=unit, disable=options.quiet, dynamic_ncols=True)
+
+    protocol = PROTOCOLS[options.protocol]
+    predictors = _predictors(options, protocol)
+    evaluation = _evaluation(options, protocol, open_data(options.store))
+    if evaluation.inception:
+        with bar("real pictures", len(evaluation.real_names()), "picture") as shown:
+            evaluation.real_features(shown.update)
+    outcomes: list[Outcome] = []
+    for name, predictor in predictors.items():
+        with bar(name, len(evaluation.pairs), "pair") as shown:
+            outcomes.append(evaluation.run(name, predictor, shown.update))
+    bounds = {name for name, text in zip(predictors, options.predictor, strict=True) if text == "target"}
+    return write_report(evaluation, outcomes, bounds, options.against, options.out)
+
+
+def open_data(text: str) -> People:
+    """A store's folder, or any source that ``python -m training.preprocess`` takes.
+
+    Raises:
+        TrainingError: it is neither.
+    """
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        from .data.store import StoredPeople
+
+        return StoredPeople(folder)
+    if ":" not in text and not text.endswith((".yaml", ".yml")):
+        raise TrainingError(f"There is no folder '{text}'. Give one that python -m training.preprocess has written.")
+    from .data.sources import open_people
+
+    return open_people(text)
+
+
+def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol) -> Predictor:
+    """One predictor by its text on the command line.
+
+    Raises:
+        TrainingError: there is none of that name.
+    """
+    simple = {"copy": lambda: CopySource(protocol), "garment-mean": GarmentMean, "target": Target}
+    if text in simple:
+        return simple[text]()
+    if text.startswith("folder:"):
+        return Folder(Path(text.removeprefix("folder:")).expanduser(), protocol, options.pattern)
+    file = Path(text).expanduser()
+    if not file.exists():
+        raise TrainingError(
+            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, target, folder:PATH "
+            "or the weights of a trained model."
+        )
+    if options.autoencoder is None:
+        raise TrainingError(f"'{text}' makes latents. Give the autoencoder it was trained with: --autoencoder FILE.")
+    from .sampling import load_predictor
+
+    return load_predictor(file, options.autoencoder.expanduser(), batch=options.batch, **_sampling(options))
+
+
+def _predictors(options: argparse.Namespace, protocol: Protocol) -> dict[str, Predictor]:
+    """Those the command line asks for, by the names that tables call them."""
+    if options.name and len(options.name) != len(options.predictor):
+        raise TrainingError(
+            f"There are {len(options.predictor)} predictors and {len(options.name)} names. Give a --name for each of "
+            "them, in their order, or none."
+        )
+    made: dict[str, Predictor] = {}
+    for number, text in enumerate(options.predictor):
+        predictor = open_predictor(text, options, protocol)
+        name = options.name[number] if options.name else predictor.name
+        if folder_name(name) in {folder_name(other) for other in made}:
+            raise TrainingError(f"Two predictors are called '{name}'. Tell them apart with a --name for each.")
+        made[name] = _kept(options, name, text, predictor) if options.save_images else predictor
+    if options.against and options.against not in made:
+        raise TrainingError(f"--against '{options.against}' is none of the predictors, which are: {', '.join(made)}.")
+    return made
+
+
+def _kept(options: argparse.Namespace, name: str, text: str, predictor: Predictor) -> KeptPictures:
+    made_by = {"predictor": text, "data": options.store, "protocol": options.protocol, "pattern": options.pattern}
+    file = Path(text).expanduser()
+    if file.is_file():
+        made_by |= _sampling(options) | {"autoencoder": str(options.autoencoder)}
+        made_by |= {"bytes": file.stat().st_size, "changed": file.stat().st_mtime_ns}
+    return KeptPictures(predictor, options.out / "images" / folder_name(name), made_by)
+
+
+def _sampling(options: argparse.Namespace) -> dict[str, Any]:
+    """What a trained model is told; for what is not given it has values of its own."""
+    given = {name: getattr(options, name) for name in ("steps", "guidance")}
+    return {"seed": options.seed} | {name: value for name, value in given.items() if value is not None}
+
+
+def _evaluation(options: argparse.Namespace, protocol: Protocol, people: People) -> Evaluation:
+    import torch
+
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    metrics: list[PairMetric] = [make(protocol) for make in PIXEL_METRICS]
+    left_out: list[LeftOut] = []
+    if options.lpips_weights:
+        network = perceptual.load_lpips(options.lpips_weights.expanduser())
+        metrics.append(perceptual.Perceptual(network, protocol, device))
+    else:
+        left_out.append(perceptual.WITHOUT)
+    features = None
+    if options.inception_weights:
+        features = inception.load_inception(options.inception_weights.expanduser(), device)
+    else:
+        left_out.append(inception.WITHOUT)
+    if options.face_pack:
+        metrics.append(face_metric.load_face_metric(options.face_pack.expanduser()))
+    else:
+        left_out.append(face_metric.WITHOUT)
+    metrics.append(PoseError())
+    pairs = choose_pairs(people.pairs, options.pairs, options.seed)
+    real = open_data(options.real) if options.real else None
+    return Evaluation(
+        protocol, people, pairs, metrics, features, real, left_out, batch=options.batch, shown=options.rows
+    )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("store", metavar="STORE", help="the data set")
+    parser.add_argument("--predictor", action="append", required=True, metavar="P", help="who is measured; repeatable")
+    parser.add_argument("--name", action="append", metavar="N", help="what tables call each predictor, in their order")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    parser.add_argument("--pairs", type=_count, metavar="N", help="how many, drawn with --seed; all without")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of pairs, and of trained models' noise")
+    parser.add_argument("--protocol", choices=list(PROTOCOLS), default="cfld", help="whose settings of the metrics")
+    parser.add_argument("--real", metavar="STORE", help="whose pictures FID and KID compare with; the targets without")
+    parser.add_argument("--against", metavar="NAME", help="show the differences to this predictor as well")
+    parser.add_argument("--pattern", help="file names in folder:PATH, with {source} and {target}")
+    parser.add_argument(
+        "--save-images", action="store_true", help="keep the results in DIR/images, and go on from them"
+    )
+    parser.add_argument("--rows", type=_count, default=12, help="of the contact sheet (12)")
+    parser.add_argument("--batch", type=_count, default=8, help="pairs at once (8)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    networks = parser.add_argument_group("networks of metrics; a metric without its own is left out")
+    networks.add_argument("--lpips-weights", type=Path, metavar="F", help="torchvision's alexnet-owt-*.pth")
+    networks.add_argument("--inception-weights", type=Path, metavar="F", help="torchvision's inception_v3_google-*.pth")
+    networks.add_argument("--face-pack", type=Path, metavar="DIR", help="insightface's buffalo_s, unpacked")
+    networks.add_argument("--device", help="of LPIPS and Inception; cuda where there is one")
+    models = parser.add_argument_group("trained models")
+    models.add_argument("--autoencoder", type=Path, metavar="F", help="the one they were trained with")
+    models.add_argument("--steps", type=_count, help="of the sampler; the method's number without")
+    models.add_argument("--guidance", type=float, help="its scale; the method's number without")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    """A number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("1 or more is needed")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What tables know of a figure, and what a metric is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from ..data.records import Record
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure.
+
+    Attributes:
+        key: in CSV files.
+        title: in the Markdown table, with its unit.
+        better: which end is the good one.
+        digits: after the point.
+        shown: in the Markdown table as well, not in CSV files only.
+    """
+
+    key: str
+    title: str
+    better: Literal["higher", "lower"]
+    digits: int
+    shown: bool = True
+
+
+class PairMetric(Protocol):
+    """Measures every pair by itself.
+
+    Attributes:
+        columns: what it gives.
+        needs: a sentence for where all of it is undefined: what the data lack, and how to get it.
+        batch: pairs beyond the last full batch of so many do not count; 0 counts all.
+    """
+
+    columns: Sequence[Column]
+    needs: str
+    batch: int
+
+    def measure(self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> list[dict[str, float]]:
+        """Figures by key of every pair (source, target) and result uint8 ``[H, W, 3]``; NaN where undefined."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A metric that is not measured.
+
+    Attributes:
+        title: which.
+        how: a sentence on how to have it.
+    """
+
+    title: str
+    how: str

@@ -1,0 +1,210 @@
+"""Every predictor over every pair, measured by every metric."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..data.records import Pair, People, Record
+from ..errors import TrainingError
+from .bootstrap import confidence_interval
+from .columns import Column, LeftOut, PairMetric
+from .image_metrics import frechet_distance
+from .inception import COLUMNS, Inception
+from .kernel_distance import kernel_distance, kernel_interval
+from .predictors import Predictor
+from .protocols import Protocol, counted
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a table shows of a predictor in a metric.
+
+    Attributes:
+        mean: over the pairs that count.
+        low, high: its interval; NaN where none is known.
+        count: of the pairs, or of the pictures, behind it.
+    """
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One predictor's results.
+
+    Attributes:
+        name: the predictor's.
+        values: by column, ``[pairs]``, NaN where undefined or not counted.
+        features: ``[pairs, 2048]``, where there is a network for them.
+        pictures: the first pairs' results.
+        sizes: heights and widths that occur.
+        identities: who is in each pair.
+    """
+
+    name: str
+    values: dict[str, np.ndarray]
+    features: np.ndarray | None
+    pictures: list[np.ndarray]
+    sizes: set[tuple[int, int]]
+    identities: list[str]
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """What is measured, and how.
+
+    Attributes:
+        protocol: the family's.
+        people, pairs: the data set and those of its pairs that count.
+        metrics: of single pairs.
+        inception: for FID and KID; None leaves them out.
+        real: the data set whose pictures FID and KID compare with; None takes the pairs' targets.
+        left_out: metrics that cannot be measured.
+        batch: pairs a predictor is given at once.
+        shown: how many of the first pairs' results are kept for a contact sheet.
+    """
+
+    protocol: Protocol
+    people: People
+    pairs: Sequence[Pair]
+    metrics: Sequence[PairMetric]
+    inception: Inception | None = None
+    real: People | None = None
+    left_out: Sequence[LeftOut] = ()
+    batch: int = 8
+    shown: int = 12
+    _real_features: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def columns(self) -> list[Column]:
+        """Every figure that is measured, in the order of tables."""
+        return [*(COLUMNS if self.inception else ()), *(column for metric in self.metrics for column in metric.columns)]
+
+    def run(self, name: str, predictor: Predictor, progress: Callable[[int], object] = lambda count: None) -> Outcome:
+        """One predictor over all pairs; ``progress`` is told how many were done.
+
+        Raises:
+            TrainingError: the predictor gives something else than pictures of the targets' sizes.
+        """
+        rows: list[dict[str, float]] = []
+        features, pictures, sizes, identities = [], [], set(), []
+        for start in range(0, len(self.pairs), self.batch):
+            names = self.pairs[start : start + self.batch]
+            pairs = [(self.people.record(pair.source), self.people.record(pair.target)) for pair in names]
+            made = predictor.predict(pairs)
+            _check(name, pairs, made)
+            rows += self._measure(pairs, made)
+            if self.inception:
+                features.append(self.inception.features(made))
+            pictures += made[: max(0, self.shown - len(pictures))]
+            identities += [target.identity for _, target in pairs]
+            sizes |= {picture.shape[:2] for picture in made}
+            progress(len(pairs))
+        values = {column.key: np.array([row[column.key] for row in rows]) for m in self.metrics for column in m.columns}
+        for metric in self.metrics:
+            for column in metric.columns:
+                values[column.key][counted(len(rows), metric.batch) :] = np.nan
+        return Outcome(name, values, np.concatenate(features) if features else None, pictures, sizes, identities)
+
+    def figures(self, outcome: Outcome) -> dict[str, Figure]:
+        """By column, where anything is defined."""
+        found = self._set_figures(outcome.features) if outcome.features is not None else {}
+        for key, values in outcome.values.items():
+            known = ~np.isnan(values)
+            if known.any():
+                found[key] = _figure(values[known], _whose(outcome, known))
+        return found
+
+    def real_features(self, progress: Callable[[int], object] = lambda count: None) -> np.ndarray:
+        """Of the pictures that FID and KID compare with; computed once."""
+        if self._real_features is None:
+            people, names, found = self.real or self.people, self.real_names(), []
+            for start in range(0, len(names), self.batch):
+                batch = [people.record(name).image for name in names[start : start + self.batch]]
+                found.append(self.inception.features(batch))
+                progress(len(batch))
+            self._real_features = np.concatenate(found)
+        return self._real_features
+
+    def real_names(self) -> list[str]:
+        """Which pictures those are, each once: one that is there twice would count as its own neighbour."""
+        names = list(self.real.names) if self.real else list(dict.fromkeys(pair.target for pair in self.pairs))
+        return names[: counted(len(names), self.protocol.inception_batch)]
+
+    def _measure(self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> list[dict[str, float]]:
+        rows: list[dict[str, float]] = [{} for _ in pairs]
+        for metric in self.metrics:
+            for row, found in zip(rows, metric.measure(pairs, made), strict=True):
+                row.update(found)
+        return rows
+
+    def _set_figures(self, features: np.ndarray) -> dict[str, Figure]:
+        """FID, which has no interval: its bias changes with every resample. KID, times 1000."""
+        made = features[: counted(len(features), self.protocol.inception_batch)]
+        real = self.real_features()
+        if min(len(made), len(real)) < 2:
+            return {}
+        nan = float("nan")
+        # Where no target occurs twice, a picture and its truth have one number.
+        paired = self.real is None and len({pair.target for pair in self.pairs}) == len(self.pairs)
+        kernel = 1000 * kernel_distance(real, made, paired)
+        low, high = (1000 * edge for edge in kernel_interval(real, made, paired))
+        return {
+            "fid": Figure(frechet_distance(real, made), nan, nan, len(made)),
+            "kid_times_1000": Figure(kernel, low, high, len(made)),
+        }
+
+
+def differences(outcome: Outcome, reference: Outcome) -> dict[str, Figure]:
+    """How much higher one predictor's figures are than another's, pair by pair: the choice of the pairs, which moves
+    both, cancels."""
+    found = {}
+    for key, values in outcome.values.items():
+        both = np.isfinite(values) & np.isfinite(reference.values[key])
+        if both.any():
+            found[key] = _figure(values[both] - reference.values[key][both], _whose(outcome, both))
+    return found
+
+
+def _whose(outcome: Outcome, chosen: np.ndarray) -> list[str]:
+    return [identity for identity, kept in zip(outcome.identities, chosen, strict=True) if kept]
+
+
+def _figure(values: np.ndarray, identities: Sequence[str]) -> Figure:
+    """A perfect picture's PSNR is infinite, and so is then the mean."""
+    if np.isinf(values).any():
+        return Figure(float("inf"), float("nan"), float("nan"), len(values))
+    # One person's pairs are alike: people are drawn whole, where there are several.
+    groups = identities if len(set(identities)) > 1 else None
+    return Figure(float(values.mean()), *confidence_interval(values, groups=groups), len(values))
+
+
+def _check(name: str, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> None:
+    if len(made) != len(pairs):
+        raise TrainingError(f"'{name}' gave {len(made)} pictures for {len(pairs)} pairs.")
+    for (source, target), picture in zip(pairs, made, strict=True):
+        if picture.dtype != np.uint8 or picture.shape != target.image.shape:
+            raise TrainingError(
+                f"'{name}' gave a picture {picture.dtype} {list(picture.shape)} for the pair {source.name} → "
+                f"{target.name}; uint8 {list(target.image.shape)}, the target's size, is needed."
+            )
+
+
+def choose_pairs(pairs: Sequence[Pair], count: int | None, seed: int) -> list[Pair]:
+    """``count`` of the pairs, drawn without repetition and in their order; all where there are no more.
+
+    Raises:
+        TrainingError: there are none.
+    """
+    if len(pairs) == 0:
+        raise TrainingError("The data set has no pairs of two pictures of one person.")
+    if count is None or count >= len(pairs):
+        return list(pairs)
+    if count < 1:
+        raise TrainingError(f"At least one pair is needed; --pairs says {count}.")
+    chosen = np.random.default_rng(seed).choice(len(pairs), count, replace=False)
+    return [pairs[index] for index in sorted(chosen)]
