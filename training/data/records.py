@@ -1,0 +1,77 @@
+"""What a data set is: people's pictures with what is known of each, and the pairs to learn from.
+
+A :class:`Record` is one picture. A :class:`People` gives records by name, and the pairs (source, target) of one person
+in two poses. What a data set does not know of its pictures (a parsing, say) is computed once by
+``python -m training.preprocess`` and stored beside them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+#: Everything a record can hold besides its picture. Arrays; units and shapes:
+#:
+#: ============== ============================================================================================
+#: parsing        uint8 ``[H, W]``, labels of :mod:`preprocessors.labels`, 0 = background
+#: iuv            uint8 ``[H, W, 3]``, DensePose's I in 0–24, U and V times 255
+#: keypoints      float32 ``[18, 3]``, OpenPose-18 in pixels of the picture: x, y, and 1 seen, 0.5 hidden, 0 missing
+#: face_box       float32 ``[4]``, left, top, right, bottom in pixels; absent where no face is seen
+#: face           float32 ``[D]``, identity embedding, not normalised; absent where no face is seen
+#: texture        uint8 ``[S, S, 3]``, the texture map
+#: latent         float32 ``[4, h, w]``, the picture in the UNet's scale
+#: texture_latent float32 ``[4, h, w]``, the texture map in the UNet's scale
+#: clip           float32 ``[D]``, CLIP embedding of the picture
+#: texture_clip   float32 ``[D]``, CLIP embedding of the texture map
+#: regions        float32 ``[labels, D]``, CLIP embedding of every label's crop; zeros where a label is absent
+#: ============== ============================================================================================
+FIELDS = (
+    "parsing",
+    "iuv",
+    "keypoints",
+    "face_box",
+    "face",
+    "texture",
+    "latent",
+    "texture_latent",
+    "clip",
+    "texture_clip",
+    "regions",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One picture of a person.
+
+    Attributes:
+        name: unique in its data set; letters, digits, ``_`` and ``-``.
+        identity: who it is. Splits never share one.
+        outfit: what they wear; pairs share it.
+        image: uint8 ``[H, W, 3]``, RGB.
+        fields: what else is known, by the names of :data:`FIELDS`.
+    """
+
+    name: str
+    identity: str
+    outfit: str
+    image: np.ndarray
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Pair(NamedTuple):
+    """Names of the picture that is given and of the one that is wanted."""
+
+    source: str
+    target: str
+
+
+class People(Protocol):
+    """A split of a data set."""
+
+    names: Sequence[str]
+    pairs: Sequence[Pair]
+
+    def record(self, name: str) -> Record:
+        """One picture with everything known of it; the same whenever it is asked for."""

@@ -1,0 +1,142 @@
+"""Steps that encode what is there: latents and CLIP embeddings, many pictures at once."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from torch import Tensor
+
+from preprocessors.labels import LIP_20, Parsing
+
+from ..autoencoders import Autoencoder, load_autoencoder
+from ..data.pictures import STRIDE
+from ..data.records import Record
+from ..errors import TrainingError
+from .clip import ClipVision, clip_pixels, load_clip_vision
+from .step import Fields, Setup, SetupError, Step, tensor
+
+#: Crops that are encoded at once: eight pictures have about seventy.
+CROPS = 32
+
+
+class Latent(Step):
+    """The pictures' latents."""
+
+    gives, network = ("latent",), "vae"
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._encoder = _autoencoder(setup.vae, setup.device)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        for record in records:
+            height, width = record.image.shape[:2]
+            if height % STRIDE or width % STRIDE:
+                raise TrainingError(
+                    f"'{record.name}' is {height}×{width}, and latents need multiples of {STRIDE}. Give the data set "
+                    "a size, as deepfashion:FOLDER,size=512x352."
+                )
+        return [{"latent": latent} for latent in by_size([record.image for record in records], self._encode)]
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        pixels = pictures.movedim(-1, 1) * 2 - 1
+        return self._encoder.encode(pixels.to(self.device)).float().cpu()
+
+
+class TextureLatent(Latent):
+    """The texture maps' latents."""
+
+    needs, gives = ("texture",), ("texture_latent",)
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._size = (setup.texture_size, setup.texture_size)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        textures = [self._resized(record.fields["texture"]) for record in records]
+        return [{"texture_latent": latent} for latent in by_size(textures, self._encode)]
+
+    def _resized(self, texture: np.ndarray) -> np.ndarray:
+        if texture.shape[:2] == self._size:
+            return texture
+        return np.asarray(Image.fromarray(texture).resize(self._size, Image.Resampling.BICUBIC))
+
+
+class Clip(Step):
+    """The pictures' CLIP embeddings."""
+
+    gives, network = ("clip",), "clip_vision"
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._encoder = _clip_vision(setup.clip_vision, setup.device)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        return [{"clip": value} for value in by_size([record.image for record in records], self._encoder)]
+
+
+class TextureClip(Clip):
+    """The texture maps' CLIP embeddings."""
+
+    needs, gives = ("texture",), ("texture_clip",)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        textures = [record.fields["texture"] for record in records]
+        return [{"texture_clip": value} for value in by_size(textures, self._encoder)]
+
+
+class Regions(Clip):
+    """CLIP embeddings of the rectangles around every label, as the node Encode Regions computes them."""
+
+    needs, gives = ("parsing",), ("regions",)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        from preprocessors.regions import region_crops
+
+        places, pixels = [], []
+        for row, record in enumerate(records):
+            parsing = Parsing(torch.tensor(record.fields["parsing"])[None])
+            for _, label, crop in region_crops(tensor(record.image), parsing):
+                places.append((row, label))
+                pixels.append(clip_pixels(crop, self._encoder.side))
+        width = self._encoder.network.config.projection_dim
+        regions = torch.zeros(len(records), len(LIP_20), width)
+        for start in range(0, len(pixels), CROPS):
+            embeddings = self._encoder.embed(torch.cat(pixels[start : start + CROPS]))
+            for (row, label), embedding in zip(places[start : start + CROPS], embeddings, strict=True):
+                regions[row, label] = embedding
+        return [{"regions": values.numpy()} for values in regions]
+
+
+def by_size(pictures: Sequence[np.ndarray], encode: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
+    """What ``encode`` makes of pictures uint8 ``[H, W, 3]``, those of one size together as ``[B, H, W, 3]`` in 0–1."""
+    places = defaultdict(list)
+    for place, picture in enumerate(pictures):
+        places[picture.shape].append(place)
+    values: dict[int, np.ndarray] = {}
+    for alike in places.values():
+        encoded = encode(torch.cat([tensor(pictures[place]) for place in alike]))
+        values |= zip(alike, encoded.numpy(), strict=True)
+    return [values[place] for place in range(len(pictures))]
+
+
+@functools.lru_cache(maxsize=1)
+def _autoencoder(path: Path, device: str) -> Autoencoder:
+    try:
+        return load_autoencoder(path).to(device)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SetupError(
+            f"'{path}' has no autoencoder that can be read ({reason}). Give a folder of diffusers' AutoencoderKL with "
+            "config.json and weights, or a TAESD .safetensors."
+        ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _clip_vision(folder: Path, device: str) -> ClipVision:
+    return load_clip_vision(folder).to(device)
