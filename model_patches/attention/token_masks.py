@@ -1,5 +1,6 @@
 """Pixel masks and label maps brought to the token grid of an attention site."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,5 +22,6 @@ def mask_tokens(mask: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def label_tokens(labels: Tensor, regions: int, grid: tuple[int, int]) -> Tensor:
     """Prevailing label of every token: label map ``[B, H, W]`` → int64 ``[B, h * w]``."""
-    one_hot = F.one_hot(labels.long(), regions).movedim(-1, 1).float()
-    return F.interpolate(one_hot, size=grid, mode="area").argmax(dim=1).flatten(1)
+    # Label by label: all of them at once are a gigabyte for a batch of large pictures.
+    cover = torch.cat([soft_grid(labels == number, grid) for number in range(regions)], dim=1)
+    return cover.argmax(dim=1).flatten(1)

@@ -84,6 +84,11 @@ class Resampler(nn.Module):
         self.proj_out = operations.Linear(shape.dim, shape.output_dim, **options)
         self.norm_out = operations.LayerNorm(shape.output_dim, **options)
 
+    def random_queries(self) -> "Resampler":
+        """Draw the queries, of about unit length: the state training starts from."""
+        nn.init.normal_(self.latents, std=self.latents.shape[-1] ** -0.5)
+        return self
+
     def forward(self, x: Tensor) -> Tensor:
         """``[B, M, input_dim]`` → ``[B, queries, output_dim]``."""
         x = self.proj_in(x)

@@ -1,0 +1,117 @@
+"""The trainer: the same run whatever stops it, and whoever shares it."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_people import FACE_DIM, REGION_DIM, NoisePeople
+
+from model_patches.networks.resampler import ResamplerShape
+from training.draws import Draws
+from training.loop import WEIGHTS, Run
+from training.methods.autoencoder import AutoencoderOptions
+from training.methods.dual_unet import SmallUNet
+from training.methods.mcld import MCLDOptions
+from training.methods.truepose import TruePoseOptions
+from training.recipe import Data, Optimiser, Recipe
+
+UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
+FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)
+OPTIONS = {
+    "autoencoder": AutoencoderOptions(crop=32),
+    "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
+    "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
+}
+
+
+@pytest.fixture(autouse=True)
+def with_gradients():
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def recipe(out: Path, method: str = "truepose", **changes) -> Recipe:
+    begun = Recipe(
+        method=method,
+        data=Data(people=Path("unused")),
+        out=out,
+        steps=4,
+        batch=4,
+        options=OPTIONS[method],
+        optimiser=Optimiser(learning_rate=1e-3, warmup=2, decay="cosine"),
+        ema=0.9,
+        log_every=1,
+        checkpoint_every=2,
+    )
+    return replace(begun, **changes)
+
+
+def difference(one: Path, other: Path) -> float:
+    ours, theirs = load_file(one), load_file(other)
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[key] - theirs[key]).abs().max()) for key in ours)
+
+
+def losses(folder: Path) -> list[float]:
+    return [float(row["loss"]) for row in csv.DictReader((folder / "log.csv").open())]
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method):
+    whole = Run(recipe(tmp_path / "whole", method), NoisePeople()).train()
+
+    class Stopped(Exception):
+        pass
+
+    stopping = Run(recipe(tmp_path / "stopped", method), NoisePeople())
+    update, done = stopping._update, []
+
+    def stop_in_the_third(*arguments):
+        done.append(1)
+        if len(done) == 3:
+            raise Stopped
+        return update(*arguments)
+
+    stopping._update = stop_in_the_third
+    with pytest.raises(Stopped):
+        stopping.train()
+    assert not (tmp_path / "stopped" / WEIGHTS).exists()
+    resumed = Run(recipe(tmp_path / "stopped", method), NoisePeople())
+    assert resumed.step == 2
+    assert difference(whole, resumed.train()) == 0.0
+    logs = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("whole", "stopped")]
+    for rows in logs:
+        assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["loss"] for row in logs[0]] == [row["loss"] for row in logs[1]]
+
+
+def test_micro_batches_are_one_batch(tmp_path):
+    """The same losses; weights differ by what AdamW makes of rounding in gradients near zero."""
+    for name, changes in {"whole": {}, "parts": {"accumulate": 2}, "other": {"seed": 1}}.items():
+        Run(recipe(tmp_path / name, **changes), NoisePeople()).train()
+    assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), abs=1e-4)
+    assert losses(tmp_path / "other") != pytest.approx(losses(tmp_path / "whole"), abs=1e-2)
+
+
+def test_it_learns(tmp_path):
+    """One pair over and over: the loss falls to a fraction."""
+    run = Run(
+        recipe(tmp_path, steps=60, ema=0.0, optimiser=Optimiser(learning_rate=3e-3), checkpoint_every=0), NoisePeople(1)
+    )
+    run.train()
+    curve = losses(tmp_path)
+    assert sum(curve[-10:]) < 0.6 * sum(curve[:10])
+
+
+def test_reference_layers_without_gradient_are_frozen(tmp_path):
+    for method in ("truepose", "mcld"):
+        run = Run(recipe(tmp_path / method, method), NoisePeople())
+        batch = torch.utils.data.default_collate([run.examples[number] for number in range(4)])
+
+        numbers = batch.pop("number").tolist()
+        sum(run.bare(batch, Draws(0, numbers, 0)).values()).backward()
+        idle = [name for name, p in run.bare.named_parameters() if p.requires_grad and p.grad is None]
+        assert idle == []

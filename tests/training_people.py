@@ -1,0 +1,41 @@
+"""Small data sets for tests of training: noise, or coloured people, with every condition."""
+
+import numpy as np
+
+from training.data.records import Pair, Record
+
+HEIGHT, WIDTH, REGION_DIM, FACE_DIM = 64, 48, 16, 32
+
+
+class NoisePeople:
+    """``count`` people, two pictures each, of nothing: every field there is, in its shape and range."""
+
+    def __init__(self, count: int = 4, seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+        self.size, self.seed = size, seed
+        self.names = [f"p{person}-v{view}" for person in range(count) for view in range(2)]
+        self.pairs = [
+            Pair(f"p{person}-v{view}", f"p{person}-v{1 - view}") for person in range(count) for view in range(2)
+        ]
+
+    def record(self, name: str) -> Record:
+        height, width = self.size
+        draw = np.random.default_rng([self.seed, self.names.index(name)])
+        parsing = np.zeros((height, width), np.uint8)
+        parsing[8:24, 8:40], parsing[24:56, 12:36] = 5, 9
+        iuv = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        iuv[..., 0] = np.where(parsing == 5, 24, np.where(parsing > 0, 2, 0))
+        keypoints = np.concatenate([draw.uniform(4, 44, (18, 2)), np.ones((18, 1))], 1).astype(np.float32)
+        latent = (4, height // 8, width // 8)
+        fields = {
+            "parsing": parsing,
+            "iuv": iuv,
+            "keypoints": keypoints,
+            "latent": draw.standard_normal(latent).astype(np.float32),
+            "texture_latent": draw.standard_normal((4, 8, 8)).astype(np.float32),
+            "regions": draw.standard_normal((20, REGION_DIM)).astype(np.float32),
+            "clip": draw.standard_normal(REGION_DIM).astype(np.float32),
+            "texture_clip": draw.standard_normal(REGION_DIM).astype(np.float32),
+            "face": draw.standard_normal(FACE_DIM).astype(np.float32),
+        }
+        image = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        return Record(name, name.split("-")[0], name.split("-")[0], image, fields)

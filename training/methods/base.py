@@ -1,0 +1,90 @@
+"""What a method is to the trainer: how it reads records, its loss, its samples and its weight file.
+
+A new paper is one file beside this one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..autoencoders import Autoencoder
+from ..data.records import Record
+from ..draws import Draws
+from ..errors import TrainingError
+
+#: Tensors of a batch by name, first dimension the rows.
+Batch = Mapping[str, Tensor]
+
+
+class Method(nn.Module, ABC):
+    """One paper's networks and their training.
+
+    ``forward`` is the loss, so that a wrapper for several processes sees every pass.
+    """
+
+    #: What recipes call it.
+    name: ClassVar[str]
+
+    @abstractmethod
+    def read_source(self, record: Record) -> dict[str, Tensor]:
+        """What is kept of a picture in the role of the source; may be cached."""
+
+    @abstractmethod
+    def read_target(self, record: Record) -> dict[str, Tensor]:
+        """What is kept of a picture in the role of the target; names differ from the source's."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """The loss's terms, each the mean over the rows and already weighted; their sum is minimised."""
+
+    @abstractmethod
+    def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Tensors and header of the file that the nodes load."""
+
+    @abstractmethod
+    def show(self, batch: Batch, draws: Draws, autoencoder: Autoencoder | None) -> list[Tensor]:
+        """Columns of a sample grid: pictures ``[B, 3, H, W]`` in −1…1, the method's own last."""
+
+    def finish(self, batches: Iterable[Batch]) -> None:
+        """A last step over some batches of training data before :meth:`weights` is called; nothing by default."""
+
+    def trained(self) -> list[nn.Parameter]:
+        """What the optimizer sees."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+class Sampler(ABC):
+    """A method that makes pictures of people."""
+
+    @abstractmethod
+    def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
+        """Latents ``[B, 4, h, w]`` of the targets, from noise; None takes the paper's number."""
+
+
+def field(record: Record, name: str) -> np.ndarray:
+    """A field of a record.
+
+    Raises:
+        TrainingError: the data set does not know it.
+    """
+    value = record.fields.get(name)
+    if value is None:
+        raise TrainingError(
+            f"The record '{record.name}' has no '{name}', which this method reads. Compute it once for the whole data "
+            f"set: python -m training.preprocess SOURCE OUT --steps {name}"
+        )
+    return value
+
+
+def tensor(value: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
+    """A field as a tensor that owns its memory."""
+    return torch.tensor(np.asarray(value), dtype=dtype)
+
+
+def pixels(image: Tensor) -> Tensor:
+    """Pictures uint8 ``[B, H, W, 3]`` → float ``[B, 3, H, W]`` in −1…1."""
+    return image.movedim(-1, 1).float() / 127.5 - 1

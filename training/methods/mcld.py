@@ -1,0 +1,163 @@
+"""MCLD: ReferenceNet on the texture map, MFCA on photo, texture map and face, a pose guider on DensePose.
+
+Loss: v-prediction at zero terminal SNR, min-SNR weighted, plus the same error inside the face (section 3.3).
+Ablations of its Table 3 are options: see :class:`MCLDOptions`.
+"""
+
+from dataclasses import dataclass
+from dataclasses import field as option
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_patches.attention.token_masks import soft_grid
+from model_patches.checkpoints import HEADS_KEY, mcld_metadata
+from model_patches.conditions import MFCACondition, ReferenceCondition
+from model_patches.networks.mcld import MCLD as Modules
+from model_patches.networks.mcld import MCLDShape
+from model_patches.networks.resampler import ResamplerShape
+from preprocessors.densepose import GROUPS
+
+from ..data.records import Record
+from ..diffusers_binding import Memories, project, remember, transformer_blocks
+from ..draws import Draws
+from ..objectives import Schedule, dropped, masked_squared_error
+from .base import Batch, field, tensor
+from .dual_unet import DiffusionOptions, DualUNet
+
+
+@dataclass(frozen=True)
+class MCLDOptions(DiffusionOptions):
+    """Attributes:
+    image, texture, face: which of the three conditions there are (Table 3).
+    aggregation: MFCA's selection by the UNet's part, or every token everywhere (``"concatenation"``: B1–B3).
+    clip_dim: width of the CLIP embedding; the UNet's context has to be as wide.
+    face_projector: sizes of the resampler, its face embedding's first.
+    pose_widths: of the pose guider's levels.
+    face_scale: λ_F of Eq. 3.
+    face_loss: weight of the error inside the face.
+    clip_jitter: noise on the image token, in its own standard deviations.
+    drop: share of what trains the null condition.
+    null: what it is. ``"published"`` drops the photo's token of whole batches, as the published code trains;
+        ``"sampled"`` drops everything of single rows, as it samples.
+    null_token: CLIP's embedding of zero pixels, ``[D]`` in an npy file, for ``"published"``; zeros without it.
+    """
+
+    schedule: Schedule = option(default_factory=lambda: Schedule("scaled_linear", "v_prediction", True, "trailing"))
+    sampling: Schedule | None = option(default_factory=lambda: Schedule("linear", "v_prediction", True, "trailing"))
+    noise_offset: float = 0.05
+    min_snr: float = 5.0
+    steps: int = 20
+    image: bool = True
+    texture: bool = True
+    face: bool = True
+    aggregation: Literal["mfca", "concatenation"] = "mfca"
+    face_projector: ResamplerShape = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
+    pose_widths: tuple[int, ...] = (16, 32, 96, 256)
+    face_scale: float = 0.5
+    face_loss: float = 1.0
+    clip_jitter: float = 0.05
+    drop: float = 0.1
+    null: Literal["published", "sampled"] = "published"
+    null_token: Path | None = None
+
+
+class MCLD(DualUNet):
+    """The texture map through ReferenceNet, three focal conditions through MFCA."""
+
+    name = "mcld"
+    Options = MCLDOptions
+
+    def __init__(self, options: MCLDOptions, seed: int) -> None:
+        super().__init__(options, seed)
+        self.freeze_unread(queries=False)
+        first = self.denoising.config.block_out_channels[0]
+        shape = MCLDShape(
+            self.widths if self._focal_face else {},
+            self.context_dim,
+            options.face_projector,
+            options.pose_widths,
+            first,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.modules_ = Modules(shape)
+            self.modules_.face_projector.random_queries()
+        for site, block in transformer_blocks(self.denoising).items():
+            if self._focal_face:
+                self.modules_.mfca[site.key].to_k.load_state_dict(block.attn2.to_k.state_dict())
+                self.modules_.mfca[site.key].to_v.load_state_dict(block.attn2.to_v.state_dict())
+        self.modules_.pose_guider.zero_output()
+        null = np.load(options.null_token) if options.null_token else np.zeros(self.context_dim, np.float32)
+        self.register_buffer("null_token", tensor(null, torch.float32), persistent=False)
+
+    @property
+    def _focal_face(self) -> bool:
+        return self.options.face and self.options.aggregation == "mfca"
+
+    @property
+    def modules_between(self) -> nn.Module:
+        return self.modules_
+
+    def read_source(self, record: Record) -> dict[str, Tensor]:
+        read = {
+            "clip": tensor(field(record, "clip"), torch.float32),
+            "texture_clip": tensor(field(record, "texture_clip"), torch.float32),
+        }
+        if self.options.texture:
+            read["texture_latent"] = tensor(field(record, "texture_latent"), torch.float32)
+        else:
+            read["source_latent"] = tensor(field(record, "latent"), torch.float32)
+        # Where no face is seen the projector is given zeros, as published.
+        face = record.fields.get("face")
+        width = self.options.face_projector.input_dim
+        return read | {"face": torch.zeros(width) if face is None else tensor(face, torch.float32)}
+
+    def read_target(self, record: Record) -> dict[str, Tensor]:
+        return super().read_target(record) | {"iuv": tensor(field(record, "iuv"), torch.uint8)}
+
+    def encode_pose(self, batch: Batch) -> Tensor:
+        # The published weights read V, U, I.
+        return self.modules_.pose_guider(batch["iuv"].flip(-1).movedim(-1, 1).float() / 255)
+
+    def reads(self, batch: Batch) -> Tensor:
+        return batch["texture_latent" if self.options.texture else "source_latent"]
+
+    def remember(self, batch: Batch, draws: Draws | None) -> Memories:
+        image, texture = batch["clip"][:, None], batch["texture_clip"][:, None]
+        if draws is not None:
+            noise = draws.normal(image.shape[-1])[:, None]
+            image = image + self.options.clip_jitter * image.std(-1, keepdim=True) * noise
+            if self.options.null == "published" and draws.shared_uniform() < self.options.drop:
+                image = self.null_token.expand_as(image)
+        features = [(ReferenceCondition(), self.sites)]
+        memories = remember(self.reference, self.denoising, features, self.reads(batch), image)
+        focal = self._mfca(image, texture, self.modules_.face_projector(batch["face"][:, None]))
+        return [*memories, project(self.denoising, focal, self.sites, image)]
+
+    def _mfca(self, image: Tensor, texture: Tensor, face: Tensor) -> MFCACondition:
+        options = self.options
+        if options.aggregation == "concatenation":
+            shown = (options.image, image), (options.texture, texture), (options.face, face)
+            # The same tokens for every part of the UNet, with the photo's keys and values.
+            together = torch.cat([tokens for there, tokens in shown if there], 1)
+            return MFCACondition(together, together, face, self.modules_, 1.0, 0.0)
+        image, texture = image * options.image, texture * options.texture
+        return MFCACondition(image, texture, face, self.modules_, 1.0, options.face_scale * options.face)
+
+    def kept(self, rows: int, draws: Draws) -> Tensor | None:
+        return ~dropped(draws.uniform(), self.options.drop) if self.options.null == "sampled" else None
+
+    def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
+        part = batch["iuv"][..., 0]
+        face = torch.isin(part, torch.tensor(GROUPS["head"], device=part.device, dtype=part.dtype))
+        mask = soft_grid(face, tuple(prediction.shape[-2:]))[:, 0]
+        error = (weights * masked_squared_error(prediction, truth, mask)).mean()
+        return super().losses(batch, prediction, truth, weights) | {"face": self.options.face_loss * error}
+
+    def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        tensors, _ = super().weights()
+        return tensors, mcld_metadata() | {HEADS_KEY: str(self.options.face_projector.heads)}

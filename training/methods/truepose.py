@@ -1,0 +1,131 @@
+"""TruePose: HPFA and CAA between two UNets, and a pose encoder (sections 4.1–4.4).
+
+Loss of Eq. 10 with the joint dropout of both conditions; the pose is always kept. Ablations of its Table 2 are
+options: see :class:`TruePoseOptions`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from model_patches.attention.hpfa import Reweighting
+from model_patches.checkpoints import truepose_metadata
+from model_patches.conditions import CAACondition, HPFACondition, ReferenceCondition, SourceCondition
+from model_patches.networks.truepose import TruePose as Modules
+from model_patches.networks.truepose import TruePoseShape
+from preprocessors.keypoints import Frame
+from preprocessors.labels import LIP_20
+from preprocessors.selection import implied_labels
+from preprocessors.skeleton import draw
+
+from ..data.records import Record
+from ..diffusers_binding import Memories, remember, transformer_blocks
+from ..draws import Draws
+from ..objectives import dropped
+from .base import Batch, field, tensor
+from .dual_unet import DiffusionOptions, DualUNet
+
+
+@dataclass(frozen=True)
+class TruePoseOptions(DiffusionOptions):
+    """Attributes:
+    fusion: how the target sees the source: HPFA, or plain concatenation (Table 2: B2 without CAA, B4 with it).
+    caa: whether there is CAA (without it: B3).
+    region_dim: width of the CLIP embeddings of regions.
+    drop: η, share of rows that train the null condition.
+    delta, sigma, axis: of Eq. 6.
+    count: K of CAA.
+    """
+
+    fusion: Literal["hpfa", "reference"] = "hpfa"
+    caa: bool = True
+    region_dim: int = 768
+    drop: float = 0.3
+    delta: float = 0.6
+    sigma: float = 0.3
+    axis: Literal["key", "query"] = "key"
+    count: int = 2
+
+
+class TruePose(DualUNet):
+    """SourceNet reads the source's latent; HPFA and CAA bring it to TargetNet."""
+
+    name = "truepose"
+    Options = TruePoseOptions
+
+    def __init__(self, options: TruePoseOptions, seed: int) -> None:
+        super().__init__(options, seed)
+        self.freeze_unread(queries=options.fusion == "hpfa")
+        shape = TruePoseShape(
+            self.widths if options.fusion == "hpfa" else {},
+            self.widths if options.caa else {},
+            self.context_dim if options.caa else 0,
+            options.region_dim if options.caa else 0,
+            self.denoising.config.block_out_channels[0],
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.modules_ = Modules(shape)
+        self._begin_from_the_unet()
+
+    def _begin_from_the_unet(self) -> None:
+        """W^{K'_h}, W^{V'_h} and CAA's begin as the site's own projections; the pose begins at zero."""
+        for site, block in transformer_blocks(self.denoising).items():
+            for modules, attention in ((self.modules_.hpfa, block.attn1), (self.modules_.caa, block.attn2)):
+                if site.key in modules:
+                    modules[site.key].to_k.load_state_dict(attention.to_k.state_dict())
+                    modules[site.key].to_v.load_state_dict(attention.to_v.state_dict())
+        self.modules_.pose_encoder.zero_output()
+
+    @property
+    def modules_between(self) -> nn.Module:
+        return self.modules_
+
+    def read_source(self, record: Record) -> dict[str, Tensor]:
+        read = {
+            "source_latent": tensor(field(record, "latent"), torch.float32),
+            "parsing": tensor(field(record, "parsing"), torch.uint8),
+        }
+        return read | ({"regions": tensor(field(record, "regions"), torch.float32)} if self.options.caa else {})
+
+    def read_target(self, record: Record) -> dict[str, Tensor]:
+        height, width = record.image.shape[:2]
+        frame = Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
+        implied = torch.zeros(len(LIP_20), dtype=torch.bool)
+        implied[[LIP_20.index(label) for label in implied_labels(frame.visible())]] = True
+        skeleton = (draw([frame], width, height)[0] * 255).round().to(torch.uint8)
+        return super().read_target(record) | {"skeleton": skeleton, "implied": implied}
+
+    def encode_pose(self, batch: Batch) -> Tensor:
+        return self.modules_.pose_encoder(batch["skeleton"].movedim(-1, 1).float() / 255)
+
+    def reads(self, batch: Batch) -> Tensor:
+        return batch["source_latent"]
+
+    def remember(self, batch: Batch, draws: Draws | None) -> Memories:
+        latent = self.reads(batch)
+        context = latent.new_zeros(len(latent), 1, self.context_dim)
+        conditions = [(condition, self.sites) for condition in self._conditions(batch)]
+        return remember(self.reference, self.denoising, conditions, latent, context)
+
+    def _conditions(self, batch: Batch) -> list[SourceCondition]:
+        options, labels = self.options, batch["parsing"]
+        if options.fusion == "hpfa":
+            # M = ∪ {M_a | a ∈ 𝒜_τ}: the source's pixels whose label the target's keypoints imply.
+            selected = batch["implied"].gather(1, labels.flatten(1).long()).view(labels.shape)
+            reweighting = Reweighting(options.delta, options.sigma, options.axis)
+            conditions: list[SourceCondition] = [HPFACondition(selected, reweighting, self.modules_)]
+        else:
+            conditions = [ReferenceCondition()]
+        if options.caa:
+            conditions.append(CAACondition(labels, batch["regions"], options.count, self.modules_))
+        return conditions
+
+    def kept(self, rows: int, draws: Draws) -> Tensor | None:
+        return ~dropped(draws.uniform(), self.options.drop)
+
+    def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        tensors, _ = super().weights()
+        return tensors, truepose_metadata()

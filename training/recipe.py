@@ -1,0 +1,125 @@
+"""A training run in a YAML file: everything that decides its result is in it."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import TrainingError
+from .methods import METHODS
+
+#: Words in a recipe that nothing reads are mistakes.
+STRICT = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on.
+
+    Attributes:
+        people: a store made by ``python -m training.preprocess``.
+        held_out: another, for sample grids; without it the grids show training pairs.
+        autoencoder: decodes sample grids.
+        cache: keep what was read of every record in memory.
+        workers: processes that read, beside the one that trains.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    people: Path
+    held_out: Path | None = None
+    autoencoder: Path | None = None
+    cache: bool = False
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW.
+
+    Attributes:
+        warmup: steps in which the rate rises from 0.
+        decay: whether it falls to 0 along a cosine by the last step.
+        clip: largest norm of the gradient; 0 does not clip.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    learning_rate: float = 1e-5
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.01
+    warmup: int = 0
+    decay: Literal["constant", "cosine"] = "constant"
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run.
+
+    Attributes:
+        method: name of a file in ``methods/``.
+        options: the method's own.
+        out: folder of the run: checkpoints, log, grids, weights.
+        steps: updates of the weights.
+        batch: samples of an update, over all processes and micro-batches.
+        accumulate: micro-batches an update is computed in.
+        ema: decay of the weights' moving average, which is what is saved; 0 keeps none.
+        precision: of the forward pass.
+        log_every, checkpoint_every, grid_every: in steps; 0 does not.
+        keep: how many checkpoints.
+        grid: how many pairs a sample grid shows.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    method: str
+    data: Data
+    out: Path
+    steps: int
+    batch: int
+    options: Any = None
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    accumulate: int = 1
+    ema: float = 0.0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = 0
+    log_every: int = 10
+    checkpoint_every: int = 500
+    keep: int = 2
+    grid_every: int = 0
+    grid: int = 6
+
+
+def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
+    """A recipe from its file; ``changes`` are values by dotted name, such as ``{"options.caa": False}``.
+
+    Raises:
+        TrainingError: no such file, no YAML, or values that mean nothing.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise TrainingError(f"The recipe '{path}' cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"The recipe '{path}' is no list of names and values.")
+    for name, value in (changes or {}).items():
+        _set(content, name.split("."), value)
+    recipe = _valid(Recipe, content, path)
+    method = METHODS.get(recipe.method)
+    if method is None:
+        raise TrainingError(f"There is no method '{recipe.method}' in '{path}'; there is {', '.join(sorted(METHODS))}.")
+    return replace(recipe, options=_valid(method.Options, recipe.options or {}, path))
+
+
+def _set(content: dict[str, Any], names: list[str], value: Any) -> None:
+    for name in names[:-1]:
+        content = content.setdefault(name, {})
+    content[names[-1]] = value
+
+
+def _valid(kind: type, content: Any, path: Path) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors()[:3])
+        raise TrainingError(f"The recipe '{path}' is not right ({wrong}).") from error

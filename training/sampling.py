@@ -1,0 +1,101 @@
+"""Trained weights that make pictures, without ComfyUI: what evaluation and the comparison of the two hosts use."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from .autoencoders import Autoencoder, load_autoencoder
+from .data.records import Record
+from .draws import Draws
+from .errors import TrainingError
+from .examples import on_device
+from .grids import to_pictures
+from .methods import METHODS
+from .methods.dual_unet import DualUNet
+
+#: Where a weight file says which method made it, and with which options.
+METHOD_KEY, OPTIONS_KEY = "mannequin.training_method", "mannequin.training_options"
+
+
+def options_metadata(method: str, options: object) -> dict[str, str]:
+    """A method's options for the header of its weight file."""
+    return {METHOD_KEY: method, OPTIONS_KEY: TypeAdapter(type(options)).dump_json(options).decode()}
+
+
+class Trained:
+    """A dual UNet as a predictor of pictures.
+
+    Args:
+        name: what tables call it.
+        method: with its weights, on its device.
+        autoencoder: on the same device.
+        steps, guidance: of DDIM; None takes the recipe's.
+        seed: of the noise, which depends on a pair's names alone.
+        batch: pairs at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        method: DualUNet,
+        autoencoder: Autoencoder,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+        batch: int = 16,
+    ) -> None:
+        self.name, self.method, self.autoencoder = name, method.eval(), autoencoder
+        self.steps, self.guidance, self.seed, self.batch = steps, guidance, seed, batch
+
+    @torch.no_grad()
+    def predict(self, pairs: Sequence[tuple[Record, Record]]) -> list[np.ndarray]:
+        """The sources in the targets' poses, uint8 ``[H, W, 3]``; of a target only its pose is read."""
+        device = next(self.method.parameters()).device
+        made: list[np.ndarray] = []
+        for start in range(0, len(pairs), self.batch):
+            part = pairs[start : start + self.batch]
+            read = [self.method.read_source(source) | self.method.read_target(target) for source, target in part]
+            batch = on_device(torch.utils.data.default_collate(read), device)
+            draws = Draws(self.seed, [_number(source, target) for source, target in part], 0, device)
+            noise = draws.normal(*batch["target_latent"].shape[1:])
+            latents = self.method.sample(batch, noise, self.steps, self.guidance)
+            made += list(to_pictures(self.autoencoder.decode(latents)).numpy())
+        return made
+
+
+def _number(source: Record, target: Record) -> int:
+    return int.from_bytes(hashlib.sha256(f"{source.name}>{target.name}".encode()).digest()[:4], "little")
+
+
+def load_predictor(path: Path, autoencoder: Path, name: str | None = None, **options) -> Trained:
+    """A predictor from a weight file that ``training.train`` wrote.
+
+    Args:
+        options: of :class:`Trained`.
+
+    Raises:
+        TrainingError: the file is none of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"'{path}' cannot be read: {error}") from error
+    if METHOD_KEY not in metadata:
+        raise TrainingError(
+            f"'{path}' does not say how it was trained. Give the weights.safetensors of a run of training.train."
+        )
+    kind = METHODS[metadata[METHOD_KEY]]
+    given = TypeAdapter(kind.Options).validate_python(json.loads(metadata[OPTIONS_KEY]))
+    method = kind(given, seed=0)
+    method.load_weights({key: tensor.float() for key, tensor in load_file(path).items()})
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    decoder = load_autoencoder(autoencoder).to(device)
+    return Trained(name or path.parent.name, method.to(device), decoder, **options)
