@@ -23,6 +23,8 @@ HEADS_KEY = "mannequin.face_projector_heads"
 #: Where the two UNets of an MCLD file are, in diffusers' names.
 DENOISING, REFERENCE = "denoising_unet.", "reference_unet."
 
+_TRUEPOSE_FILE = "A TruePose weight file has keys such as 'hpfa.input_1_0.to_k.weight'"
+
 #: A key that only a file of this kind has, and what such a file is called.
 _FOREIGN = {
     "model.diffusion_model.input_blocks.0.0.weight": "a full Stable Diffusion checkpoint; load it with Load Checkpoint",
@@ -75,9 +77,29 @@ def build_truepose(state: Mapping[str, Tensor], name: str, metadata: Mapping[str
     Raises:
         PatchError: another kind of file, a later format, or keys missing or unexpected.
     """
-    _check_kind(state, name, metadata, TRUEPOSE, "A TruePose weight file has keys such as 'hpfa.input_1_0.to_k.weight'")
+    _check_kind(state, name, metadata, TRUEPOSE, _TRUEPOSE_FILE)
+    if any(key.startswith(DENOISING) for key in state):
+        raise PatchError(
+            f"'{name}' holds TruePose together with its two UNets. Load it with Load TruePose Model, which gives all."
+        )
     outline = _outline(TruePose, lambda: TruePoseShape.of(state), state, name, "TruePose", operations)
     return _filled(outline, state)
+
+
+def split_truepose(
+    state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """A trained TruePose's three parts: TargetNet, SourceNet, and the modules between them.
+
+    Raises:
+        PatchError: another kind of file, a later format, or the UNets are not in it.
+    """
+    _check_kind(state, name, metadata, TRUEPOSE, _TRUEPOSE_FILE)
+    return _split(
+        state,
+        name,
+        "It holds only what TruePose adds: load it with Load TruePose, beside the checkpoint it belongs to.",
+    )
 
 
 def split_mcld(
@@ -95,13 +117,19 @@ def split_mcld(
         MCLD_METHOD,
         "An MCLD weight file is made by 'python -m training.convert mcld FOLDER OUT'",
     )
+    return _split(state, name, "Convert the whole published folder again.")
+
+
+def _split(
+    state: Mapping[str, Tensor], name: str, mend: str
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
     parts: dict[str, dict[str, Tensor]] = {DENOISING: {}, REFERENCE: {}, "": {}}
     for key, tensor in state.items():
         prefix = next(prefix for prefix in parts if key.startswith(prefix))
         parts[prefix][key.removeprefix(prefix)] = tensor
     absent = [prefix.rstrip(".") for prefix, part in parts.items() if prefix and not part]
     if absent:
-        raise PatchError(f"'{name}' has no {' and no '.join(absent)}. Convert the whole published folder again.")
+        raise PatchError(f"'{name}' has no {' and no '.join(absent)}. {mend}")
     return parts[DENOISING], parts[REFERENCE], parts[""]
 
 

@@ -5,6 +5,7 @@ An untrained model makes noise; it exists so that graphs, tests and the demo run
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ from torch import Tensor, nn
 
 from .comfy_binding import context_width, host_operations, host_patcher, transformer_blocks
 from .comfy_unet import host_model
+from .errors import PatchError
 from .networks.truepose import TruePose, TruePoseShape
 from .source import width_of
+
+#: Where the header of a small CLIP vision encoder holds its configuration, as transformers writes it.
+CONFIG_KEY = "mannequin.clip_vision_config"
 
 
 @dataclass(frozen=True)
@@ -130,12 +135,39 @@ def build_clip_vision(seed: int, embedding: int = 64) -> Any:
         "image_size": 224,
         "projection_dim": embedding,
     }
+    clip_vision = _clip_vision(config)
+    seed_weights(clip_vision.model, seed)
+    return clip_vision
+
+
+def load_clip_vision(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None) -> Any:
+    """A CLIP vision encoder of any size, whose configuration is in the file's header.
+
+    Args:
+        state: in transformers' names.
+        name: the file's name, for errors.
+
+    Raises:
+        PatchError: the header has no configuration, or keys are missing.
+    """
+    if CONFIG_KEY not in (metadata or {}) or "visual_projection.weight" not in state:
+        raise PatchError(
+            f"'{name}' is no small image encoder: its header has no '{CONFIG_KEY}'. Choose "
+            "demo_clip_vision.safetensors, or load CLIP ViT-L/14 with Load CLIP Vision."
+        )
+    clip_vision = _clip_vision(json.loads(metadata[CONFIG_KEY]))
+    missing, _ = clip_vision.load_sd(dict(state))
+    if missing:
+        raise PatchError(f"'{name}' is not complete: {len(missing)} keys are missing ({', '.join(missing[:3])}).")
+    return clip_vision
+
+
+def _clip_vision(config: Mapping[str, Any]) -> Any:
+    # The host's class reads its configuration from a file only.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
         path.write_text(json.dumps(config))
-        clip_vision = comfy.clip_vision.ClipVisionModel(str(path))
-    seed_weights(clip_vision.model, seed)
-    return clip_vision
+        return comfy.clip_vision.ClipVisionModel(str(path))
 
 
 def build_truepose(model: Any, region_dim: int, seed: int) -> Any:

@@ -15,7 +15,7 @@ from .face import MannequinCropFace, MannequinEmbedFace, MannequinLoadFaceAnalys
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
-from .loaders import MannequinLoadTruePose
+from .loaders import MannequinLoadSmallCLIPVision, MannequinLoadTruePose, MannequinLoadTruePoseModel
 from .mcld import (
     MannequinApplyMFCA,
     MannequinApplyPoseGuider,
@@ -43,6 +43,8 @@ from .untrained import MannequinUntrainedModel
 
 NODES: list[type[io.ComfyNode]] = [
     MannequinLoadTruePose,
+    MannequinLoadTruePoseModel,
+    MannequinLoadSmallCLIPVision,
     MannequinUntrainedModel,
     MannequinFitImage,
     MannequinPasteBack,

@@ -4,6 +4,8 @@ from comfy_api.latest import io
 
 from ..model_patches import comfy_binding
 from ..model_patches.checkpoints import build_truepose
+from ..model_patches.comfy_small_sd import load_clip_vision
+from ..model_patches.comfy_truepose import load_truepose
 from .errors import names_itself
 from .model_files import read_weights, weight_files
 from .types import TruePoseWeights
@@ -38,3 +40,67 @@ class MannequinLoadTruePose(io.ComfyNode):
         state, metadata = read_weights(weights)
         network = build_truepose(state, weights, metadata, comfy_binding.host_operations())
         return io.NodeOutput(comfy_binding.host_patcher(network))
+
+
+class MannequinLoadTruePoseModel(io.ComfyNode):
+    """One file, three networks."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinLoadTruePoseModel",
+            display_name="Load TruePose Model",
+            category="Mannequin/TruePose",
+            description=(
+                "Loads a trained TruePose from a safetensors file that 'python -m training.train' wrote: TargetNet, "
+                "ready to sample, SourceNet, and what lies between. The pack's own demo weights are such a file."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "weights",
+                    options=weight_files(".safetensors"),
+                    tooltip="A trained TruePose in models/mannequin, or the pack's own.",
+                )
+            ],
+            outputs=[
+                io.Model.Output(display_name="MODEL", tooltip="TargetNet, the UNet that is sampled."),
+                io.Model.Output(display_name="source", tooltip="SourceNet's UNet, for SourceNet."),
+                TruePoseWeights.Output("truepose", tooltip="HPFA, CAA and the pose encoder."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, weights: str) -> io.NodeOutput:
+        state, metadata = read_weights(weights)
+        return io.NodeOutput(*load_truepose(state, weights, metadata))
+
+
+class MannequinLoadSmallCLIPVision(io.ComfyNode):
+    """CLIP's architecture at sizes the host's own loader does not know."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinLoadSmallCLIPVision",
+            display_name="Load Small CLIP Vision",
+            category="Mannequin/Loaders",
+            description=(
+                "Loads the image encoder of the demo weights. With weights for Stable Diffusion put Load CLIP Vision "
+                "in its place."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "weights",
+                    options=weight_files(".safetensors"),
+                    tooltip="An image encoder with its sizes in its header, such as demo_clip_vision.safetensors.",
+                )
+            ],
+            outputs=[io.ClipVision.Output(display_name="CLIP_VISION", tooltip="For Encode Regions.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, weights: str) -> io.NodeOutput:
+        state, metadata = read_weights(weights)
+        return io.NodeOutput(load_clip_vision(state, weights, metadata))

@@ -11,14 +11,17 @@ from ..model_patches.errors import PatchError
 
 #: ``models/mannequin``, and whatever extra_model_paths.yaml names for it.
 WEIGHTS_FOLDER = "mannequin"
+#: Weights that come with the pack; the autoencoder is for the host's own Load VAE.
+DEMO = Path(__file__).resolve().parent.parent / "weights"
 ENDINGS = {".safetensors", ".onnx", ".torchscript"}
 
 
 def register_weights_folder() -> None:
-    """``models/mannequin``, beside whatever extra_model_paths.yaml names for it."""
+    """``models/mannequin``, beside whatever extra_model_paths.yaml names for it; and the pack's own demo weights."""
     default = str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER)
     paths, _ = folder_paths.folder_names_and_paths.get(WEIGHTS_FOLDER, ([], set()))
-    folder_paths.folder_names_and_paths[WEIGHTS_FOLDER] = ([*paths, default], ENDINGS)
+    folder_paths.folder_names_and_paths[WEIGHTS_FOLDER] = ([*paths, default, str(DEMO / "models")], ENDINGS)
+    folder_paths.add_model_folder_path("vae", str(DEMO / "vae"))
 
 
 def weight_files(ending: str) -> list[str]:

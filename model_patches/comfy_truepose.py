@@ -1,0 +1,31 @@
+"""A trained TruePose, UNets and all, in the host's care."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import comfy.supported_models
+from torch import Tensor
+
+from .checkpoints import build_truepose, split_truepose
+from .comfy_binding import host_operations, host_patcher
+from .comfy_unet import load_unet
+
+
+def load_truepose(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None) -> tuple[Any, Any, Any]:
+    """TargetNet, SourceNet and the modules between them, each in a patcher of the host.
+
+    Args:
+        state, metadata: tensors and header of a file made by ``training.train``.
+        name: the file's name, for errors.
+
+    Raises:
+        PatchError: another kind of file, or an incomplete one.
+    """
+    target, source, modules = split_truepose(state, name, metadata)
+    network = build_truepose(modules, name, metadata, host_operations())
+    config = comfy.supported_models.SD15
+    return (
+        load_unet(target, f"TargetNet in '{name}'", config),
+        load_unet(source, f"SourceNet in '{name}'", config, headless=True),
+        host_patcher(network),
+    )
