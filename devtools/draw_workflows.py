@@ -28,13 +28,32 @@ def fitted_photo(graph: Graph, title: str, photo: str, width: int, height: int) 
     return loaded, fitted
 
 
-def photos(graph: Graph, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
+def photos(graph: Graph, source: str, pose: str, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
     """Source, its parsing, and the target's pose: what every TruePose graph begins with."""
-    _, fitted = fitted_photo(graph, "Source", "mannequin_source.png", width, height)
-    target = graph.add(0, "LoadImage", "Target pose", image="mannequin_pose.png")
+    _, fitted = fitted_photo(graph, "Source", source, width, height)
+    target = graph.add(0, "LoadImage", "Target pose", image=pose)
     pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
     parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
     return fitted, pose, parsing
+
+
+def demo_model(graph: Graph) -> dict[str, tuple]:
+    """The pack's own weights: what they give, by the name of the wire."""
+    model = graph.add(1, "MannequinLoadTruePoseModel", weights="demo_truepose.safetensors")
+    vae = graph.add(1, "VAELoader", vae_name="demo_vae.safetensors")
+    vision = graph.add(1, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors")
+    return {
+        "MODEL": model["MODEL"],
+        "source": model["source"],
+        "TRUEPOSE": model["truepose"],
+        "VAE": vae["VAE"],
+        "CLIP_VISION": vision["CLIP_VISION"],
+    }
+
+
+#: What the demo weights were trained at, and how their results were measured.
+DEMO_SIZE = {"width": 96, "height": 128}
+DEMO_STEPS, DEMO_GUIDANCE = 25, 1.5
 
 
 def truepose(info: dict) -> Graph:
@@ -43,13 +62,13 @@ def truepose(info: dict) -> Graph:
     graph.note(
         0,
         "**TruePose** (Figure 3 of the paper). SourceNet reads the source once; HPFA and CAA let TargetNet look at "
-        "it; the pose encoder places the body.\n\nThe model here is **untrained**: it shows the wiring and makes "
-        "noise. For pictures, replace *Untrained Small Model* by Load Checkpoint (SD1.5), Load CLIP Vision (ViT-L/14) "
-        "and Load TruePose.",
+        "it; the pose encoder places the body.\n\nThe model here is the pack's **demo**: small, 96×128 pixels, trained "
+        "on synthetic people like these. For photos, put Load Checkpoint (SD1.5), Load CLIP Vision (ViT-L/14) and Load "
+        "TruePose in place of its three loaders, and raise the sizes.",
     )
-    fitted, pose, parsing = photos(graph, 176, 352)
-    parts = graph.add(1, "MannequinUntrainedModel")
-    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], width=176, height=352)
+    fitted, pose, parsing = photos(graph, "mannequin_demo_source.png", "mannequin_demo_pose.png", **DEMO_SIZE)
+    parts = demo_model(graph)
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], **DEMO_SIZE)
     latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=parts["VAE"])
     graph.add(3, "MannequinPreviewParsing", image=fitted["IMAGE"], parsing=parsing["PARSING"])
     mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
@@ -60,7 +79,7 @@ def truepose(info: dict) -> Graph:
         image=fitted["IMAGE"],
         parsing=parsing["PARSING"],
     )
-    source = graph.add(3, "MannequinSourceNet", model=parts["MODEL"], latent=latent["LATENT"])
+    source = graph.add(3, "MannequinSourceNet", model=parts["source"], latent=latent["LATENT"])
     posed = graph.add(
         4,
         "MannequinApplyPoseEncoder",
@@ -85,7 +104,7 @@ def truepose(info: dict) -> Graph:
         truepose=parts["TRUEPOSE"],
     )
     empty = graph.add(5, "MannequinConditioning", model=parts["MODEL"])
-    noise = graph.add(5, "EmptyLatentImage", width=176, height=352, batch_size=1)
+    noise = graph.add(5, "EmptyLatentImage", batch_size=1, **DEMO_SIZE)
     sampled = graph.add(
         6,
         "KSampler",
@@ -94,8 +113,8 @@ def truepose(info: dict) -> Graph:
         negative=empty["negative"],
         latent_image=noise["LATENT"],
         seed=0,
-        steps=8,
-        cfg=3.5,
+        steps=DEMO_STEPS,
+        cfg=DEMO_GUIDANCE,
         sampler_name="ddim",
         scheduler="ddim_uniform",
         denoise=1.0,
@@ -118,7 +137,7 @@ def training_free(info: dict) -> Graph:
         "else.\n\nLook at *strength* and *start_percent* of Apply HPFA first: later and weaker keeps the pose, earlier "
         "and stronger keeps the clothes.",
     )
-    fitted, pose, parsing = photos(graph, 352, 704)
+    fitted, pose, parsing = photos(graph, "mannequin_source.png", "mannequin_pose.png", 352, 704)
     checkpoint = graph.add(
         1,
         "CheckpointLoaderSimple",
@@ -210,12 +229,13 @@ def style_transfer(info: dict) -> Graph:
     graph.note(
         0,
         "**Style transfer** (TruePose 5.4): inside the mask the picture follows the source, outside it the reference, "
-        "both in the reference's pose. Any method can patch either branch.\n\nThe model here is **untrained**.",
+        "both in the reference's pose. Any method can patch either branch.\n\nThe model here is the pack's **demo**: "
+        "small, 96×128 pixels, trained on synthetic people like these.",
     )
-    size = {"width": 176, "height": 352}
-    _, source = fitted_photo(graph, "Source", "mannequin_source.png", **size)
-    loaded, reference = fitted_photo(graph, "Reference", "mannequin_pose.png", **size)
-    parts = graph.add(1, "MannequinUntrainedModel")
+    size = DEMO_SIZE
+    _, source = fitted_photo(graph, "Source", "mannequin_demo_source.png", **size)
+    loaded, reference = fitted_photo(graph, "Reference", "mannequin_demo_reference.png", **size)
+    parts = demo_model(graph)
     pose = graph.add(1, "MannequinDetectPose", "The reference's pose", image=loaded["IMAGE"])
     skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], **size)
     posed = graph.add(
@@ -231,7 +251,7 @@ def style_transfer(info: dict) -> Graph:
         latent = graph.add(2, "VAEEncode", pixels=picture["IMAGE"], vae=parts["VAE"])
         parsing = graph.add(2, "MannequinParsePerson", f"Parse the {name}", image=picture["IMAGE"])
         mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
-        net = graph.add(3, "MannequinSourceNet", f"SourceNet, {name}", model=parts["MODEL"], latent=latent["LATENT"])
+        net = graph.add(3, "MannequinSourceNet", f"SourceNet, {name}", model=parts["source"], latent=latent["LATENT"])
         look = graph.add(
             4,
             "MannequinApplyHPFA",
@@ -261,10 +281,11 @@ def style_transfer(info: dict) -> Graph:
         reference_positive=empty["positive"],
         reference_negative=empty["negative"],
         mask=region["MASK"],
+        cfg=DEMO_GUIDANCE,
     )
     noise = graph.add(5, "RandomNoise", noise_seed=0)
     sampler = graph.add(5, "KSamplerSelect", sampler_name="ddim")
-    sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="ddim_uniform", steps=8, denoise=1.0)
+    sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="ddim_uniform", steps=DEMO_STEPS, denoise=1.0)
     latent = graph.add(5, "EmptyLatentImage", batch_size=1, **size)
     sampled = graph.add(
         6,

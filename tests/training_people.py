@@ -1,8 +1,11 @@
 """Small data sets for tests of training: noise, or coloured people, with every condition."""
 
+from pathlib import Path
+
 import numpy as np
 
 from training.data.records import Pair, Record
+from training.data.store import begin, files_of, left_to_do
 
 HEIGHT, WIDTH, REGION_DIM, FACE_DIM = 64, 48, 16, 32
 
@@ -39,3 +42,12 @@ class NoisePeople:
         }
         image = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
         return Record(name, name.split("-")[0], name.split("-")[0], image, fields)
+
+
+def store(people: NoisePeople, folder: Path) -> Path:
+    """The people as ``training.preprocess`` would have stored them."""
+    begin(folder, people, {}, "shards", unit=4)
+    files = files_of(folder, "shards")
+    for unit in left_to_do(folder, people.names, "shards", 4):
+        files.write(unit.number, [people.record(name) for name in unit.names])
+    return folder

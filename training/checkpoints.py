@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from .data import atomic
+
 _PREFIX, _PARTIAL = "checkpoint-", "partial-"
 
 
@@ -37,12 +39,13 @@ def save(
     write(partial)
     wait()
     if main:
-        for path in [*partial.rglob("*"), partial]:
-            _sync(path)
+        for file in [path for path in partial.rglob("*") if path.is_file()]:
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
         if place.exists():
             shutil.rmtree(place)
         partial.rename(place)
-        _sync(folder)
+        atomic.settle(folder)
         for old in sorted(folder.glob(f"{_PREFIX}*"))[:-keep]:
             # Under its own name a half-removed checkpoint could be taken for a whole one.
             shutil.rmtree(old.rename(folder / f"{_PARTIAL}{old.name}"))
@@ -57,17 +60,6 @@ def clear(folder: Path) -> None:
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file beside its place and move it there when it is complete."""
-    partial = path.with_name(f"{_PARTIAL}{path.name}")
+    partial = atomic.temporary_in(path.parent)
     write(partial)
-    _sync(partial)
-    partial.replace(path)
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic.place(partial, path)

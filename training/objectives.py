@@ -43,7 +43,8 @@ class Schedule:
             timestep_spacing=self.spacing,
             steps_offset=0 if self.spacing == "trailing" else 1,
             clip_sample=False,
-            set_alpha_to_one=False,
+            # The last step ends at the clean latent, as ComfyUI's samplers do.
+            set_alpha_to_one=True,
         )
 
 

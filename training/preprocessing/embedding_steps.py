@@ -129,7 +129,7 @@ def by_size(pictures: Sequence[np.ndarray], encode: Callable[[Tensor], Tensor]) 
 def _autoencoder(path: Path, device: str) -> Autoencoder:
     try:
         return load_autoencoder(path).to(device)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SetupError(
             f"'{path}' has no autoencoder that can be read ({reason}). Give a folder of diffusers' AutoencoderKL with "

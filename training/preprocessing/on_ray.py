@@ -67,12 +67,19 @@ def run(
                 broken(row["broken"].split("\n"))
             done(int(row["count"]))
     except ray.exceptions.RayError as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise TrainingError(
-            f"A worker of Ray's stopped ({reason}). Run the same command again; with --workers 0 it shows where."
+            f"A worker of Ray's stopped ({_reason(error)}). Run the same command again, with fewer workers if memory is "
+            "short; with --workers 0 it shows where."
         ) from error
     finally:
         ray.shutdown()
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what Ray wraps."""
+    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = inner
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
 def _start(ray: Any, workers: int, address: str | None, gpu_share: float) -> None:
@@ -89,8 +96,8 @@ def _start(ray: Any, workers: int, address: str | None, gpu_share: float) -> Non
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TrainingError(
                 f"No Ray cluster answers at '{address}' ({reason}). Start one there with 'ray start --head', and give "
-                "the address that it prints. If it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as on its "
-                "machines."
+                "the address that it prints. If it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as on "
+                "its machines."
             ) from error
     if gpu_share and not ray.cluster_resources().get("GPU"):
         raise TrainingError("Ray sees no GPU. Give --device cpu to work on the processors.")
@@ -105,7 +112,7 @@ def _written(ray: Any, job: Job, units: Sequence[Unit], workers: int, gpu_share:
         logging.getLogger(name).setLevel(logging.ERROR)
     rows = [{"number": unit.number, "names": "\n".join(unit.names)} for unit in units]
     # A cluster's machines may go and come again. Here a worker that dies had no memory left, and would die again.
-    options = {"max_restarts": 0} if here else {}
+    options = {"ray_remote_args_fn": lambda: {"max_restarts": 0, "max_task_retries": 0}} if here else {}
     return ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
         RayWorker,
         fn_constructor_args=(job,),

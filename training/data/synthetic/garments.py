@@ -11,7 +11,7 @@ import numpy as np
 from preprocessors.labels import LIP_20
 
 from .bodies import REGION_NAMES, Surface
-from .charts import Charts
+from .charts import BACK, FRONT, Charts
 from .wardrobe import Identity, Outfit
 
 _FAR = 0.05
@@ -55,7 +55,7 @@ def shells(surface: Surface, charts: Charts, person: Identity, outfit: Outfit, l
     """The body and everything on it. ``labels`` are the bones' names."""
     worn = [_body(surface, charts), _hair(surface, charts, person)]
     if person.hair_length is not None:
-        worn.append(_long_hair(surface, person, labels))
+        worn.append(_long_hair(surface, charts, person, labels))
     if outfit.leg is not None:
         cover, offset = trousers(surface, outfit)
         worn.append(_shell(surface, charts, BOTTOM, cover, offset, "Pants"))
@@ -64,7 +64,7 @@ def shells(surface: Surface, charts: Charts, person: Identity, outfit: Outfit, l
     worn.append(_shell(surface, charts, TOP, cover, offset, name))
     if outfit.skirt is not None:
         material = TOP if outfit.dress else BOTTOM
-        worn.append(_skirt(surface, outfit, material, "Dress" if outfit.dress else "Skirt", labels))
+        worn.append(_skirt(surface, charts, outfit, material, "Dress" if outfit.dress else "Skirt", labels))
     if outfit.coat is not None:
         sleeve, hem, opening = outfit.coat
         cover, offset = top(surface, hem, (0.1, 0.12), sleeve, outfit.top_loose + 0.014)
@@ -191,7 +191,7 @@ def _shell(
     )
 
 
-def _skirt(surface: Surface, outfit: Outfit, material: int, name: str, labels: list[str]) -> Shell:
+def _skirt(surface: Surface, charts: Charts, outfit: Outfit, material: int, name: str, labels: list[str]) -> Shell:
     """Rings around waist and legs, which the pelvis moves above and the thighs below."""
     hip = surface.joints["upperleg01.L"][2]
     top_, bottom = surface.height(outfit.waist), hip - outfit.skirt * surface.leg_length
@@ -212,20 +212,48 @@ def _skirt(surface: Surface, outfit: Outfit, material: int, name: str, labels: l
     left = 1 / (1 + np.exp(-vertices[:, 0] / 0.035))
     bones = np.tile([labels.index(bone) for bone in ("spine05", "upperleg01.L", "upperleg01.R")], (len(vertices), 1))
     weights = np.stack([1 - thigh, thigh * left, thigh * (1 - left)], 1)
-    along = (top_ - z) / (top_ - bottom) * np.ones_like(angle)
     faces, corners = _rings()
-    turn = np.broadcast_to(np.angle(np.exp(1j * angle)), along.shape).reshape(-1)
-    on_left = np.sin(turn[faces]).mean(1) > 0
-    in_front = np.cos(turn[faces]).mean(1) > 0
-    height = vertices[faces][..., 2].mean(1)
-    torso = height > hip
-    part = np.where(
-        torso, np.where(in_front, 2, 1), np.where(in_front, np.where(on_left, 10, 9), np.where(on_left, 8, 7))
-    )
     unwrapped = corners[..., 0] * 2 * np.pi
-    uv = np.stack([(np.sin(unwrapped) + 1) / 2, 1 - corners[..., 1]], -1)
+    # A quad's two triangles are on one side of a chart's edge, or the edge would be a saw.
+    ends = vertices[faces][..., 2]
+    part, uv = _draped_charts(charts, surface, unwrapped, ends, (ends.min(1) + ends.max(1)) / 2)
     cloth = np.stack([unwrapped * 0.16, z.min() + (top_ - bottom) * (1 - corners[..., 1])], -1)
     return _ringed(material, vertices, faces, bones, weights, LIP_20.index(name), part, uv, cloth)
+
+
+def _draped_charts(
+    charts: Charts, surface: Surface, turn: np.ndarray, heights: np.ndarray, middle: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parts and U, V of a skirt's faces: those of the torso and of the legs that the body has at the same height.
+
+    A leg's chart spans a quarter of a turn on a skirt, so that left and right leg, front and back share it out.
+
+    Args:
+        turn: of the corners about the vertical, 0 in front, unwrapped within a face, ``[F, 3]``.
+        heights: of the corners, ``[F, 3]``.
+        middle: heights of the faces, ``[F]``.
+    """
+    centre = turn.mean(1)
+    wrapped = np.angle(np.exp(1j * centre))
+    own = wrapped[:, None] + turn - centre[:, None]
+    in_front, on_left = np.abs(wrapped) < np.pi / 2, wrapped > 0
+    half = np.where(in_front[:, None], own, np.where(on_left, 1, -1)[:, None] * np.pi - own)
+    torso = middle > surface.joints["upperleg01.L"][2]
+    shin = middle < surface.joints["lowerleg01.L"][2]
+    leg = np.where(shin, 11, 7) + 2 * in_front + on_left
+    part = np.where(torso, np.where(in_front, FRONT, BACK), leg)
+    u = np.where(torso[:, None], half / np.pi + 0.5, np.where(on_left[:, None], half, half + np.pi / 2) / (np.pi / 2))
+    v = np.zeros_like(heights)
+    for where, parts in ((torso, (BACK, FRONT)), (~torso & ~shin, (7, 8, 9, 10)), (shin, (11, 12, 13, 14))):
+        v[where] = _rise(charts, surface, parts, heights[where])
+    return part, np.stack([u, v], -1)
+
+
+def _rise(charts: Charts, surface: Surface, parts: tuple[int, ...], heights: np.ndarray) -> np.ndarray:
+    """V of these parts' charts at a height, on the whole: it grows evenly with it."""
+    of = np.isin(charts.part, parts)
+    slope, start = np.polyfit(surface.vertices[surface.faces[of]][..., 2].ravel(), charts.uv[of][..., 1].ravel(), 1)
+    return np.clip(slope * heights + start, 0, 1)
 
 
 def _waistline(surface: Surface, height: float) -> tuple[float, float, float]:
@@ -236,7 +264,7 @@ def _waistline(surface: Surface, height: float) -> tuple[float, float, float]:
     return float(high[0]), float((high[1] - low[1]) / 2), float((high[1] + low[1]) / 2)
 
 
-def _long_hair(surface: Surface, person: Identity, labels: list[str]) -> Shell:
+def _long_hair(surface: Surface, charts: Charts, person: Identity, labels: list[str]) -> Shell:
     """A curtain of rings at the back and the sides of the head."""
     eyes, neck = surface.joints["eye.L"], surface.joints["neck01"]
     down = np.linspace(0, 1, RINGS)[:, None]
@@ -258,7 +286,9 @@ def _long_hair(surface: Surface, person: Identity, labels: list[str]) -> Shell:
     bones = np.tile([labels.index(bone) for bone in ("head", "spine01")], (len(vertices), 1))
     faces, corners = _rings()
     on_left = np.sin(corners[..., 0] * 2 * np.pi).mean(1) > 0
-    uv = np.stack([np.abs(corners[..., 0] * 2 - 1) * 0 + 0.8, 1 - corners[..., 1]], -1)
+    # As on the head below it: U from the face to the back of the head.
+    turned = 1 - np.abs(corners[..., 0] * 2 - 1)
+    uv = np.stack([turned, _rise(charts, surface, (23, 24), vertices[faces][..., 2])], -1)
     cloth = np.stack([corners[..., 0], corners[..., 1]], -1)
     weights = np.stack([1 - bound, bound], 1)
     shell = _ringed(HAIR, vertices, faces, bones, weights, LIP_20.index("Hair"), np.where(on_left, 24, 23), uv, cloth)

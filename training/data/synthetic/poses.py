@@ -122,3 +122,27 @@ def _arm(
     turns[f"upperarm01.{side}"] *= Rotation.from_rotvec(np.deg2rad(sign * inward) * upper / np.linalg.norm(upper))
     hinge = np.cross(upper, fore)
     turns[f"lowerarm01.{side}"] = Rotation.from_rotvec(np.deg2rad(bend) * hinge / np.linalg.norm(hinge))
+    # By the elbow, not by another draw: everything drawn after this stays what it is.
+    _fingers(turns, surface, side, 20.0 + 9.0 * np.sin(bend))
+
+
+def _fingers(turns: dict[str, Rotation], surface: Surface, side: str, curl: float) -> None:
+    """Fingers at ease: beside each other, and bent a little more at every joint. At rest anny spreads them."""
+    joint = lambda finger, bone: surface.joints[f"finger{finger}-{bone}.{side}"]  # noqa: E731
+    across = joint(2, 1) - joint(5, 1)
+    across /= np.linalg.norm(across)
+    along = joint(3, 2) - joint(3, 1)
+    along -= (along @ across) * across
+    along /= np.linalg.norm(along)
+    palm = np.cross(across, along)
+    # The thumb is on the palm's side.
+    palm *= np.sign(palm @ (joint(1, 3) - joint(3, 1)))
+    bent = np.cross(along, palm)
+    for finger in (2, 3, 4, 5):
+        own = joint(finger, 2) - joint(finger, 1)
+        spread = np.arctan2(own @ across, own @ along) * 0.85
+        together = Rotation.from_rotvec(spread * np.cross(across, along))
+        more = curl * (0.7 + 0.15 * finger)
+        turns[f"finger{finger}-1.{side}"] = Rotation.from_rotvec(np.deg2rad(0.6 * more) * bent) * together
+        for bone in (2, 3):
+            turns[f"finger{finger}-{bone}.{side}"] = Rotation.from_rotvec(np.deg2rad(more) * bent)

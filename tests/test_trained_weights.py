@@ -1,0 +1,118 @@
+"""What training writes is what the nodes read: the same picture from the same noise in both hosts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import pytest
+import torch
+from mannequin.model_patches import comfy_binding
+from mannequin.model_patches.attention.hpfa import Reweighting
+from mannequin.model_patches.comfy_mcld import load_mcld
+from mannequin.model_patches.comfy_samplers import ddim_sampler
+from mannequin.model_patches.comfy_truepose import load_truepose
+from mannequin.model_patches.conditions import CAACondition, HPFACondition, MFCACondition, ReferenceCondition
+from mannequin.model_patches.errors import PatchError
+from mannequin.model_patches.scope import Scope
+from test_training_loop import recipe
+from training_people import REGION_DIM, NoisePeople
+
+from training.loop import Run
+from training.sampling import load_predictor
+
+STEPS, GUIDANCE = 5, 2.0
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    with torch.inference_mode(False), torch.enable_grad():
+        people = NoisePeople()
+        Run(replace(recipe(folder / "autoencoder", "autoencoder"), steps=1), people).train()
+        for method in ("truepose", "mcld"):
+            Run(replace(recipe(folder / method, method), steps=2), people).train()
+    return {name: folder / name / "weights.safetensors" for name in ("autoencoder", "truepose", "mcld")}
+
+
+def batch_of(method) -> dict[str, torch.Tensor]:
+    people = NoisePeople()
+    read = method.read_source(people.record("p0-v0")) | method.read_target(people.record("p0-v1"))
+    return torch.utils.data.default_collate([read])
+
+
+def sampled(model, noise: torch.Tensor, sigmas: torch.Tensor, sampler) -> torch.Tensor:
+    """Through the host's own guider, in the UNet's scale."""
+    guider = comfy.samplers.CFGGuider(model)
+    context = [[torch.zeros(1, 1, REGION_DIM), {}]]
+    guider.set_conds(context, context)
+    guider.set_cfg(GUIDANCE)
+    latent = guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0)
+    return model.model.process_latent_in(latent)
+
+
+def test_truepose_in_both_hosts(runs):
+    predictor = load_predictor(runs["truepose"], runs["autoencoder"])
+    method, batch = predictor.method, batch_of(predictor.method)
+    state, metadata = comfy.utils.load_torch_file(str(runs["truepose"]), return_metadata=True)
+    target, source, modules = load_truepose(state, "x", metadata)
+
+    noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
+    sigmas = comfy.samplers.calculate_sigmas(target.get_model_object("model_sampling"), "ddim_uniform", STEPS)
+    # The host begins with the noise that its first step has, not with a variance of exactly one.
+    begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
+    ours = method.sample(batch, begun, STEPS, GUIDANCE)
+
+    net = comfy_binding.SourceNet(source, source.model.process_latent_out(batch["source_latent"]), None, None)
+    selected = batch["implied"].gather(1, batch["parsing"].flatten(1).long()).view(batch["parsing"].shape)
+    scope = Scope()
+    pose = batch["skeleton"].movedim(-1, 1).float() / 255
+    patched = comfy_binding.apply_pose(target, modules, pose, scope)
+    hpfa = HPFACondition(selected, Reweighting(), modules.model)
+    patched = comfy_binding.apply_condition(patched, hpfa, net, "all", scope, modules)
+    caa = CAACondition(batch["parsing"], batch["regions"], 2, modules.model)
+    patched = comfy_binding.apply_condition(patched, caa, net, "all", scope, modules)
+    theirs = sampled(patched, noise, sigmas, comfy.samplers.sampler_object("ddim"))
+    assert float((ours - theirs).abs().max()) < 1e-3
+    pictures = [predictor.autoencoder.decode(latent) for latent in (ours, theirs)]
+    assert float((pictures[0] - pictures[1]).abs().max()) < 1e-3
+    unpatched = sampled(target, noise, sigmas, comfy.samplers.sampler_object("ddim"))
+    assert float((unpatched - theirs).abs().max()) > 1e-2
+
+
+def test_mcld_in_both_hosts(runs):
+    predictor = load_predictor(runs["mcld"], runs["autoencoder"])
+    method, batch = predictor.method, batch_of(predictor.method)
+    state, metadata = comfy.utils.load_torch_file(str(runs["mcld"]), return_metadata=True)
+    denoiser, reference, modules = load_mcld(state, "x", metadata)
+    noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
+    ours = method.sample(batch, noise, STEPS, GUIDANCE)
+
+    image, texture = batch["clip"][:, None], batch["texture_clip"][:, None]
+    net = comfy_binding.SourceNet(
+        reference, reference.model.process_latent_out(batch["texture_latent"]), image, None
+    )
+    tokens = modules.model.face_projector(batch["face"][:, None])
+    scope = Scope()
+    pose = batch["iuv"].flip(-1).movedim(-1, 1).float() / 255
+    patched = comfy_binding.apply_pose(denoiser, modules, pose, scope)
+    patched = comfy_binding.apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
+    focal = MFCACondition(image, texture, tokens, modules.model)
+    patched = comfy_binding.apply_condition(patched, focal, None, "all", scope, modules)
+    steps = torch.arange(999, -1, -1000 / STEPS).round().long()
+    sampling = denoiser.get_model_object("model_sampling")
+    sigmas = torch.cat([sampling.sigma(steps), torch.zeros(1)])
+    theirs = sampled(patched, noise, sigmas, ddim_sampler())
+    assert float((ours - theirs).abs().max()) < 1e-3
+
+
+def test_the_wrong_loader_says_which_is_right(runs):
+    from mannequin.model_patches.checkpoints import build_truepose
+
+    state, metadata = comfy.utils.load_torch_file(str(runs["truepose"]), return_metadata=True)
+    with pytest.raises(PatchError, match="Load TruePose Model"):
+        build_truepose(state, "x", metadata, torch.nn)
+    modules = {key: value for key, value in state.items() if "unet." not in key}
+    with pytest.raises(PatchError, match="load it with Load TruePose,"):
+        load_truepose(modules, "x", metadata)

@@ -1,0 +1,124 @@
+"""Training as a command: several processes are one, and a killed run is an uninterrupted one."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from training_people import REGION_DIM, NoisePeople, store
+
+DRIVER = Path(__file__).parent / "training_driver.py"
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("processes")
+    content = {
+        "method": "truepose",
+        "options": {
+            "base": {"widths": [32, 32], "attends": [True, False], "layers": 1, "context_dim": REGION_DIM},
+            "region_dim": REGION_DIM,
+        },
+        "data": {"people": str(store(NoisePeople(), folder / "people"))},
+        "out": str(folder / "run"),
+        "steps": STEPS,
+        "batch": 4,
+        "optimiser": {"learning_rate": 0.001},
+        "log_every": 1,
+        "checkpoint_every": 1,
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def command(recipe: Path, out: Path, *launcher: str) -> list[str]:
+    return [sys.executable, *launcher, str(DRIVER), "training.train", str(recipe), f"out={out}"]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+
+
+def losses(out: Path) -> list[float]:
+    rows = list(csv.DictReader((out / "log.csv").open()))
+    assert [int(row["step"]) for row in rows] == list(range(1, STEPS + 1))
+    return [float(row["loss"]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(recipe, out), check=True, env=environment())
+    return out
+
+
+def test_two_processes_are_one_with_the_summed_batch(recipe, whole, tmp_path):
+    """Losses agree to 1e-3 of themselves; what differs is the order in which gradients are summed."""
+    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1")
+    options = ("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1")
+    subprocess.run(command(recipe, tmp_path, *launcher, *options), check=True, env=environment())
+    assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-3)
+
+
+def kill_and_resume(recipe: Path, out: Path, moments: list[float]) -> int:
+    """Start the run again and again, killed after so many seconds each, then let it end; how many were killed."""
+    killed = 0
+    for moment in moments:
+        process = subprocess.Popen(
+            command(recipe, out), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+    subprocess.run(command(recipe, out), check=True, env=environment())
+    return killed
+
+
+def assert_same(out: Path, whole: Path) -> None:
+    ours, theirs = (load_file(folder / "weights.safetensors") for folder in (out, whole))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert losses(out) == losses(whole)
+
+
+def test_ctrl_c_ends_with_a_checkpoint(recipe, whole, tmp_path):
+    process = subprocess.Popen(
+        [*command(recipe, tmp_path), "checkpoint_every=0", "steps=10000"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "log.csv").exists() or len((tmp_path / "log.csv").read_text().splitlines()) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "goes on from here" in errors
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_nothing_is_lost(recipe, whole, tmp_path):
+    """Twenty kills, from the first import on to the middle of a checkpoint."""
+    begun = time.monotonic()
+    subprocess.run(command(recipe, tmp_path / "timed"), check=True, env=environment())
+    lasts = time.monotonic() - begun
+    draw = random.Random(0)
+    killed = 0
+    for run in range(5):
+        moments = sorted(draw.uniform(0.4, 1.0) * lasts for _ in range(4))
+        killed += kill_and_resume(recipe, tmp_path / str(run), moments)
+        assert_same(tmp_path / str(run), whole)
+    assert killed >= 10
