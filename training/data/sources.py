@@ -54,7 +54,7 @@ def open_people(source: str | Mapping[str, Any]) -> People:
     try:
         inspect.signature(opener).bind(**options)
     except TypeError as error:
-        known = ", ".join(name for name in inspect.signature(opener).parameters if name != "root")
+        known = ", ".join(name for name in inspect.signature(opener).parameters if name != "root" and name[0] != "_")
         raise TrainingError(f"{kind}: {error}. Its options are {known}.") from error
     return opener(**options)
 

@@ -25,6 +25,7 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 
 
@@ -60,7 +61,7 @@ def run(
         ) from error
     try:
         _start(ray, workers, address, gpu_share)
-        for row in _written(ray, job, units, workers, gpu_share, address is None).iter_rows():
+        for row in _written(ray, job, units, workers, gpu_share).iter_rows():
             if row["fatal"]:
                 raise SetupError(row["broken"])
             if row["broken"]:
@@ -68,8 +69,8 @@ def run(
             done(int(row["count"]))
     except ray.exceptions.RayError as error:
         raise TrainingError(
-            f"A worker of Ray's stopped ({_reason(error)}). Run the same command again, with fewer workers if memory is "
-            "short; with --workers 0 it shows where."
+            f"A worker of Ray's stopped ({_reason(error)}). Run the same command again, with fewer workers if memory "
+            "is short; with --workers 0 it shows where."
         ) from error
     finally:
         ray.shutdown()
@@ -103,7 +104,7 @@ def _start(ray: Any, workers: int, address: str | None, gpu_share: float) -> Non
         raise TrainingError("Ray sees no GPU. Give --device cpu to work on the processors.")
 
 
-def _written(ray: Any, job: Job, units: Sequence[Unit], workers: int, gpu_share: float, here: bool) -> Any:
+def _written(ray: Any, job: Job, units: Sequence[Unit], workers: int, gpu_share: float) -> Any:
     """A data set with a row for every unit, which is written when the row is read."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -111,8 +112,6 @@ def _written(ray: Any, job: Job, units: Sequence[Unit], workers: int, gpu_share:
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.ERROR)
     rows = [{"number": unit.number, "names": "\n".join(unit.names)} for unit in units]
-    # A cluster's machines may go and come again. Here a worker that dies had no memory left, and would die again.
-    options = {"ray_remote_args_fn": lambda: {"max_restarts": 0, "max_task_retries": 0}} if here else {}
     return ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
         RayWorker,
         fn_constructor_args=(job,),
@@ -120,7 +119,6 @@ def _written(ray: Any, job: Job, units: Sequence[Unit], workers: int, gpu_share:
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(units))),
         num_cpus=1,
         num_gpus=gpu_share or None,
-        **options,
     )
 
 
