@@ -20,6 +20,8 @@ METHOD_KEY, FORMAT_KEY = "mannequin.method", "mannequin.format"
 
 #: Heads of MCLD's face projector, which its weights do not tell.
 HEADS_KEY = "mannequin.face_projector_heads"
+#: Whose face embeddings MCLD's face projector reads, where not the published weights' antelopev2.
+FACE_MODEL_KEY = "mannequin.face_model"
 #: Where the two UNets of an MCLD file are, in diffusers' names.
 DENOISING, REFERENCE = "denoising_unet.", "reference_unet."
 
@@ -144,7 +146,9 @@ def outline_mcld(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, 
 
 def build_mcld(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None, operations) -> MCLD:
     """MCLD's modules with the weights of ``state``; see :func:`outline_mcld`."""
-    return _filled(outline_mcld(state, name, metadata, operations), state)
+    network = _filled(outline_mcld(state, name, metadata, operations), state)
+    network.face_model = (metadata or {}).get(FACE_MODEL_KEY, network.face_model)
+    return network
 
 
 def _check_kind(

@@ -11,7 +11,7 @@ from .densepose import (
     MannequinImportDensePose,
     MannequinLoadDensePose,
 )
-from .face import MannequinCropFace, MannequinEmbedFace, MannequinLoadFaceAnalysis
+from .face import MannequinCropFace, MannequinEmbedFace, MannequinFaceOfRegions, MannequinLoadFaceAnalysis
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
@@ -73,6 +73,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinCropFace,
     MannequinLoadFaceAnalysis,
     MannequinEmbedFace,
+    MannequinFaceOfRegions,
     MannequinSaveFaceEmbedding,
     MannequinLoadFaceEmbedding,
     MannequinFreePreprocessors,

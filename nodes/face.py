@@ -7,11 +7,14 @@ from comfy_api.latest import io
 
 from ..preprocessors.antelopev2 import load_analyser
 from ..preprocessors.face_crop import crop_faces
+from ..preprocessors.face_embedding import REGION_MODEL
+from ..preprocessors.face_embedding import FaceEmbedding as Embedding
 from ..preprocessors.face_identity import embed_faces
 from ..preprocessors.face_packs import DEFAULT, find_packs, pack_folder
+from ..preprocessors.labels import LIP_20
 from .errors import names_itself
 from .progress import per_picture
-from .types import FaceEmbedding, FaceNetwork
+from .types import FaceEmbedding, FaceNetwork, RegionEmbeddings
 
 LARGEST_CROP = 2048
 
@@ -162,3 +165,27 @@ class MannequinEmbedFace(io.ComfyNode):
         step = per_picture(len(image))
         embedding, masks = embed_faces(image, face_net, on_no_face, on_several, match_image, step)
         return io.NodeOutput(embedding.mean() if average else embedding, masks.float())
+
+
+class MannequinFaceOfRegions(io.ComfyNode):
+    """CLIP's view of the face, for weights that were trained without insightface."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinFaceOfRegions",
+            display_name="Face of Regions",
+            category="Mannequin/MCLD",
+            description=(
+                "The CLIP embedding of the parsing's face, as a face embedding: for MCLD weights that were trained on "
+                "it, such as the pack's demo. The published weights take Embed Face."
+            ),
+            inputs=[RegionEmbeddings.Input("regions", tooltip="From Encode Regions, of the source photo.")],
+            outputs=[FaceEmbedding.Output("face_embedding", tooltip="Zeros where the parsing has no face.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, regions) -> io.NodeOutput:
+        _, embeddings = regions
+        return io.NodeOutput(Embedding(embeddings[:, LIP_20.index("Face")].float(), REGION_MODEL))

@@ -12,15 +12,13 @@ from ..model_patches.comfy_mcld import load_mcld
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
+from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
 from .checks import check_numbers
 from .errors import names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import read_weights, weight_files
 from .types import FaceEmbedding, FocalTokens, MCLDWeights
-
-#: Whose vectors the published face projector reads.
-FACE_MODEL = "antelopev2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,20 +117,26 @@ def _face_tokens(mcld, face) -> Tensor:
     projector = mcld.model.face_projector
     if projector is None:
         raise PatchError("The MCLD weights have no face projector. Convert the whole published folder again.")
-    expected = mcld.model.shape.resampler.input_dim
+    expected, trained_on = mcld.model.shape.resampler.input_dim, mcld.model.face_model
     vectors = torch.zeros(1, expected) if face is None else face.raw
     if vectors.shape[-1] != expected:
         raise PatchError(
-            f"The face embedding is {vectors.shape[-1]} wide, and these weights take {expected}. Use antelopev2."
+            f"The face embedding is {vectors.shape[-1]} wide, and these weights take {expected}: {_where(trained_on)}."
         )
-    if face is not None and face.model != FACE_MODEL:
+    if face is not None and face.model != trained_on:
         raise PatchError(
-            f"The face embedding is of '{face.model}', and MCLD was trained on {FACE_MODEL}'s. "
-            f"Choose {FACE_MODEL} in Load Face Analysis."
+            f"The face embedding is of '{face.model}', and these MCLD weights were trained on {trained_on}'s: "
+            f"{_where(trained_on)}."
         )
     check_numbers(vectors, "The face embedding")
     comfy.model_management.load_models_gpu([mcld])
     return projector(vectors[:, None].to(mcld.load_device)).float().cpu()
+
+
+def _where(face_model: str) -> str:
+    if face_model == REGION_MODEL:
+        return "connect Face of Regions"
+    return f"choose {face_model} in Load Face Analysis, and connect Embed Face"
 
 
 class MannequinApplyMFCA(io.ComfyNode):

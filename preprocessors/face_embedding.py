@@ -11,6 +11,8 @@ from .errors import ConditionError
 
 #: Length of ArcFace's vectors.
 WIDTH = 512
+#: What a vector of CLIP's is called that sees the parsing's face.
+REGION_MODEL = "CLIP"
 #: Under what name a file's metadata says that it is ours.
 FORMAT = "mannequin.face_embedding.v1"
 
@@ -20,8 +22,8 @@ class FaceEmbedding:
     """A vector for each picture of a batch.
 
     Attributes:
-        raw: fp32 ``[B, 512]`` as the network gives them, not normalised (MCLD wants these); zeros where there was no
-            face.
+        raw: fp32 ``[B, 512]`` (another width for CLIP's) as the network gives them, not normalised (MCLD wants these);
+            zeros where there was no face.
         model: name of the pack of networks they come from. Vectors of different ones have nothing to do with one
             another.
     """
@@ -82,7 +84,7 @@ def load_embedding(file: Path) -> FaceEmbedding:
             f"'{file.name}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another "
             "kind of file: save the face again with Save Face Embedding."
         ) from error
-    if metadata.get("format") != FORMAT or raw.ndim != 2 or raw.shape[1] != WIDTH or not len(raw):
+    if metadata.get("format") != FORMAT or raw.ndim != 2 or 0 in raw.shape:
         raise ConditionError(
             f"'{file.name}' is no face embedding: it holds {', '.join(names[:3]) or 'nothing'}. Choose a file that "
             "Save Face Embedding wrote."

@@ -64,7 +64,13 @@ def _pose_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
 
 
 class MCLD(nn.Module):
-    """Everything MCLD trains besides its two UNets."""
+    """Everything MCLD trains besides its two UNets.
+
+    Attributes:
+        face_model: whose face embeddings the projector was trained on.
+    """
+
+    face_model: str = "antelopev2"
 
     def __init__(self, shape: MCLDShape, device=None, dtype=None, operations=nn):
         super().__init__()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..autoencoders import TinyAutoencoder
@@ -44,6 +44,7 @@ class Autoencoder(Method):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = TinyAutoencoder()
+        begin_as_blur(self.network)
 
     def read_source(self, record: Record) -> dict[str, Tensor]:
         return {}
@@ -91,3 +92,39 @@ def gradient_error(made: Tensor, truth: Tensor) -> Tensor:
     """Mean absolute error of differences between neighbours, across and down."""
     across, down = ((made - truth).diff(dim=dimension).abs().mean() for dimension in (-1, -2))
     return (across + down) / 2
+
+
+@torch.no_grad()
+def begin_as_blur(network: TinyAutoencoder, contrast: float = 4.0) -> None:
+    """Start from an autoencoder that already knows colours: latents are the picture at 1/8, times ``contrast``.
+
+    Three of 64 channels carry red, green and blue through; blocks add nothing at first (Zhang et al., "Fixup", 2019).
+    From random weights the same network is grey for thousands of steps.
+    """
+    for part in (network.taesd_encoder, network.taesd_decoder):
+        for module in part:
+            if isinstance(module, nn.Conv2d):
+                _carry(module)
+            elif hasattr(module, "conv"):
+                nn.init.zeros_(module.conv[-1].weight)
+                nn.init.zeros_(module.conv[-1].bias)
+    first, last = network.taesd_encoder[-1], network.taesd_decoder[1]
+    colours = slice(0, 3)
+    first.weight[colours] *= contrast
+    first.bias[colours] = -contrast / 2
+    last.weight[colours] /= contrast
+    last.bias[colours] = 0.5
+
+
+def _carry(layer: nn.Conv2d) -> None:
+    """Let a convolution's first three channels pass on what they are given, the mean of four where it halves."""
+    kernel = torch.zeros(3, 3)
+    if layer.stride[0] == 2:
+        kernel[1:, 1:] = 1 / 4
+    else:
+        kernel[1, 1] = 1
+    for channel in range(3):
+        layer.weight[channel] = 0
+        layer.weight[channel, channel] = kernel
+        if layer.bias is not None:
+            layer.bias[channel] = 0

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from model_patches.attention.token_masks import soft_grid
-from model_patches.checkpoints import HEADS_KEY, mcld_metadata
+from model_patches.checkpoints import FACE_MODEL_KEY, HEADS_KEY, mcld_metadata
 from model_patches.conditions import MFCACondition, ReferenceCondition
 from model_patches.networks.mcld import MCLD as Modules
 from model_patches.networks.mcld import MCLDShape
 from model_patches.networks.resampler import ResamplerShape
 from preprocessors.densepose import GROUPS
+from preprocessors.labels import LIP_20
 
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
@@ -35,6 +36,8 @@ class MCLDOptions(DiffusionOptions):
     image, texture, face: which of the three conditions there are (Table 3).
     aggregation: MFCA's selection by the UNet's part, or every token everywhere (``"concatenation"``: B1–B3).
     clip_dim: width of the CLIP embedding; the UNet's context has to be as wide.
+    face_model: whose face embeddings these are: insightface's, which may only be used in research, or CLIP's of the
+        parsing's face.
     face_projector: sizes of the resampler, its face embedding's first.
     pose_widths: of the pose guider's levels.
     face_scale: λ_F of Eq. 3.
@@ -55,6 +58,7 @@ class MCLDOptions(DiffusionOptions):
     texture: bool = True
     face: bool = True
     aggregation: Literal["mfca", "concatenation"] = "mfca"
+    face_model: Literal["antelopev2", "CLIP"] = "antelopev2"
     face_projector: ResamplerShape = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
     pose_widths: tuple[int, ...] = (16, 32, 96, 256)
     face_scale: float = 0.5
@@ -111,10 +115,14 @@ class MCLD(DualUNet):
             read["texture_latent"] = tensor(field(record, "texture_latent"), torch.float32)
         else:
             read["source_latent"] = tensor(field(record, "latent"), torch.float32)
+        return read | {"face": self._face(record)}
+
+    def _face(self, record: Record) -> Tensor:
+        if self.options.face_model == "CLIP":
+            return tensor(field(record, "regions")[LIP_20.index("Face")], torch.float32)
         # Where no face is seen the projector is given zeros, as published.
         face = record.fields.get("face")
-        width = self.options.face_projector.input_dim
-        return read | {"face": torch.zeros(width) if face is None else tensor(face, torch.float32)}
+        return torch.zeros(self.options.face_projector.input_dim) if face is None else tensor(face, torch.float32)
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
         return super().read_target(record) | {"iuv": tensor(field(record, "iuv"), torch.uint8)}
@@ -160,4 +168,5 @@ class MCLD(DualUNet):
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors, _ = super().weights()
-        return tensors, mcld_metadata() | {HEADS_KEY: str(self.options.face_projector.heads)}
+        header = {HEADS_KEY: str(self.options.face_projector.heads), FACE_MODEL_KEY: self.options.face_model}
+        return tensors, mcld_metadata() | header

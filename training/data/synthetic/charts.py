@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bodies import REGION_NAMES, Surface
+from .fabrics import CLOTH_CM
 
 #: Part numbers (back right, back left, front right, front left) of limbs.
 LIMBS = {
@@ -22,8 +23,9 @@ LIMBS = {
     "lower arm": (20, 19, 22, 21),
 }
 BACK, FRONT, HANDS, FEET, HEAD = 1, 2, (3, 4), (6, 5), (23, 24)
-#: Radius of a cylinder that cloth is wrapped around, metres.
-RADII = {"torso": 0.14, "arm": 0.05, "leg": 0.075}
+#: Radius of a cylinder that cloth is wrapped around, metres: a whole number of tiles go around, or a pattern would have
+#: a seam where it closes.
+RADII = {"torso": 2 * CLOTH_CM / 200 / np.pi, "arm": CLOTH_CM / 200 / np.pi, "leg": CLOTH_CM / 200 / np.pi}
 
 
 @dataclass(frozen=True, eq=False)

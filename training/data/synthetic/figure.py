@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from .bodies import Bodies, skin, vertex_normals
-from .garments import Shell
+from .shell import Shell
 
 
 @dataclass(frozen=True, eq=False)

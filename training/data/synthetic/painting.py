@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bodies import Surface
-from .garments import BOTTOM, COAT, HAIR, SHOE, SKIN, TOP
+from .fabrics import CLOTH_CM
+from .shell import BOTTOM, COAT, HAIR, SHOE, SKIN, TOP
 from .wardrobe import Cloth, Identity, Outfit
 
-#: Side of a cloth's tile in metres, and where the print is on the canonical chest: half width, height of its
+#: Where the print is on the canonical chest: half width, height of its
 #: lower edge on the torso, and how tall it is.
-TILE, PRINT = 0.4, (0.12, 0.5, 0.13)
+PRINT = (0.12, 0.5, 0.13)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def colours(
     surface: Surface,
     person: Identity,
     outfit: Outfit,
+    footprint: float,
 ) -> np.ndarray:
     """Colours in 0–255 before light.
 
@@ -58,6 +60,7 @@ def colours(
         material: of every ray's hit, ``[rays]``.
         places: on the canonical body, ``[rays, 3]``.
         cloth: metres on the cloth, ``[rays, 2]``.
+        footprint: metres that a ray stands for: finer patterns are averaged, or they would flicker.
     """
     result = np.zeros((len(material), 3))
     of = lambda kind: material == kind  # noqa: E731
@@ -70,14 +73,15 @@ def colours(
     result[of(SHOE)] = np.where(sole, 225.0 - 0.6 * outfit.shoe, outfit.shoe)
     for kind, worn in ((TOP, outfit.top_cloth), (BOTTOM, outfit.bottom_cloth), (COAT, outfit.coat_cloth)):
         if worn is not None and of(kind).any():
-            result[of(kind)] = _cloth(worn, cloth[of(kind)], places[of(kind)], surface)
+            result[of(kind)] = _cloth(worn, cloth[of(kind)], places[of(kind)], surface, footprint)
     return result
 
 
-def _cloth(worn: Cloth, at: np.ndarray, places: np.ndarray, surface: Surface) -> np.ndarray:
-    size = len(worn.tile)
-    column, row = ((at * [1, -1]) / TILE * size).T
-    result = worn.tile[row.astype(int) % size, column.astype(int) % size].astype(float)
+def _cloth(worn: Cloth, at: np.ndarray, places: np.ndarray, surface: Surface, footprint: float) -> np.ndarray:
+    tile = averaged(worn.tile, footprint * 100 / CLOTH_CM * len(worn.tile))
+    size = len(tile)
+    column, row = ((at * [1, -1]) * 100 / CLOTH_CM * size).T
+    result = tile[row.astype(int) % size, column.astype(int) % size].astype(float)
     if worn.print is not None:
         half, low, height = PRINT[0], surface.height(PRINT[1]), PRINT[2]
         on = (np.abs(places[:, 0]) < half) & (places[:, 2] > low) & (places[:, 2] < low + height)
@@ -88,6 +92,13 @@ def _cloth(worn: Cloth, at: np.ndarray, places: np.ndarray, surface: Surface) ->
         ink = worn.print[rows.clip(0, worn.print.shape[0] - 1), columns.clip(0, worn.print.shape[1] - 1)].astype(float)
         result[on] += (ink[:, :3] - result[on]) * ink[:, 3:] / 255
     return result
+
+
+def averaged(tile: np.ndarray, texels: float) -> np.ndarray:
+    """A tile whose texels are as large as so many of the given one's, rounded down to a power of two."""
+    side = 2 ** int(np.clip(np.log2(max(texels, 1)), 0, np.log2(len(tile))))
+    cells = len(tile) // side
+    return tile[: cells * side, : cells * side].reshape(cells, side, cells, side, 3).mean((1, 3))
 
 
 def _skin(places: np.ndarray, surface: Surface, person: Identity) -> np.ndarray:

@@ -4,6 +4,8 @@ import numpy as np
 
 from preprocessors.labels import LIP_20
 
+from .camera import Camera
+
 #: COCO-17 numbers of OpenPose-18's points; the neck is half-way between the shoulders.
 COCO_OF_OPENPOSE = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 SHOULDERS = (5, 6)
@@ -12,7 +14,7 @@ DEPTH = {"limb": 0.13, "torso": 0.2, "face": 0.05}
 _FACE, _TORSO = (0, 14, 15, 16, 17), (1, 2, 5, 8, 11)
 
 
-def openpose(joints: np.ndarray, camera, distance: np.ndarray) -> np.ndarray:
+def openpose(joints: np.ndarray, camera: Camera, distance: np.ndarray) -> np.ndarray:
     """OpenPose-18 in pixels ``[18, 3]``: x, y, and 1 seen, 0.5 behind something, 0 outside of the picture.
 
     Args:
@@ -31,7 +33,8 @@ def openpose(joints: np.ndarray, camera, distance: np.ndarray) -> np.ndarray:
         top, left = int(y), int(x)
         near = distance[max(top - 1, 0) : top + 2, max(left - 1, 0) : left + 2]
         # Whoever stands sideways hides their far shoulder, but it is guessed at by every detector: 0.5.
-        result[number, 2] = 1.0 if far - near.min() < allowed else 0.5
+        # In front of the background alone it is beside the body, which a joint never is: another part hid it.
+        result[number, 2] = 1.0 if np.isfinite(near.min()) and far - near.min() < allowed else 0.5
     # Eyes, nose and ears that look away are not seen at all.
     for number in _FACE:
         if result[number, 2] == 0.5:
