@@ -22,7 +22,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def alphas(betas: str, zero_snr: bool) -> np.ndarray:
-    """ᾱ by its definition; at zero terminal SNR √ᾱ is shifted to end at 0 and scaled to begin as before (Lin et al.)."""
+    """ᾱ by its definition; at zero terminal SNR √ᾱ is shifted to end at 0 and scaled to begin as before."""
     ends = 0.00085, 0.012
     steps = np.linspace(*ends, 1000) if betas == "linear" else np.linspace(ends[0] ** 0.5, ends[1] ** 0.5, 1000) ** 2
     product = np.cumprod(1 - steps)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, build_truepose
 from PIL import Image
+from rewiring import untrained_instead
 from safetensors.torch import save_file
 
 from devtools.client import PromptFailed, PromptRefused
@@ -33,7 +34,7 @@ def weights(server):
 def graph(client):
     """The example graph, which has just run, and a way to change it."""
     prompt, _ = run_graph(client, GRAPH)
-    return Changeable(prompt, client)
+    return Changeable(untrained_instead(prompt), client)
 
 
 class Changeable:
@@ -114,7 +115,7 @@ def test_a_parsing_of_another_image(graph):
 
 
 def test_a_mask_of_another_batch(graph):
-    graph.node("90", "SolidMask", value=1.0, width=176, height=352)
+    graph.node("90", "SolidMask", value=1.0, width=96, height=128)
     graph.node("91", "MaskToImage", mask=["90", 0]).node("92", "RepeatImageBatch", image=["91", 0], amount=3)
     graph.node("93", "ImageToMask", image=["92", 0], channel="red").set("MannequinApplyHPFA", parsing_mask=["93", 0])
     graph.fails("Apply HPFA: The parsing mask has 3 images and the source has 1")
@@ -123,12 +124,12 @@ def test_a_mask_of_another_batch(graph):
 def test_a_mask_of_another_aspect(graph):
     graph.node("90", "SolidMask", value=1.0, width=400, height=100).set("MannequinApplyHPFA", parsing_mask=["90", 0])
     graph.fails(
-        "Apply HPFA: The parsing mask is 400×100 and the source image 176×352", "very image that goes into VAE Encode"
+        "Apply HPFA: The parsing mask is 400×100 and the source image 96×128", "very image that goes into VAE Encode"
     )
 
 
 def test_an_empty_mask(graph):
-    graph.node("90", "SolidMask", value=0.0, width=176, height=352).set("MannequinApplyHPFA", parsing_mask=["90", 0])
+    graph.node("90", "SolidMask", value=0.0, width=96, height=128).set("MannequinApplyHPFA", parsing_mask=["90", 0])
     graph.fails("Apply HPFA: The parsing mask is empty", "Check Select Parsing")
 
 

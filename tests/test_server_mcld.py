@@ -7,6 +7,7 @@ import pytest
 import torch
 from generated import densepose_file, pack
 from PIL import Image
+from rewiring import untrained_instead
 from safetensors.torch import save_file
 
 from devtools import untrained
@@ -34,24 +35,12 @@ def models(server):
 
 def small(prompt: dict, steps: int = 2, side: int = 256) -> dict:
     """The graph with a small VAE and image encoder in the place of those a user downloads, small and in few steps."""
-    parts = "9999"
-    prompt[parts] = {
-        "class_type": "MannequinUntrainedModel",
-        "inputs": {"layout": "SD1.5", "width": 32, "seed": 0},
-        "_meta": {"title": ""},
-    }
-    slots = {"VAELoader": 1, "CLIPVisionLoader": 2}
-    replaced = {number: slots[node["class_type"]] for number, node in prompt.items() if node["class_type"] in slots}
+    untrained_instead(prompt, width=32)
     for node in prompt.values():
-        for name, value in node["inputs"].items():
-            if isinstance(value, list) and value[0] in replaced:
-                node["inputs"][name] = [parts, replaced[value[0]]]
         if node["class_type"] == "KSampler":
             node["inputs"]["steps"] = steps
         if node["class_type"] in ("MannequinFitImage", "EmptyLatentImage"):
             node["inputs"] |= {"width": side, "height": side}
-    for number in replaced:
-        del prompt[number]
     return prompt
 
 

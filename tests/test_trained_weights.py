@@ -90,9 +90,7 @@ def test_mcld_in_both_hosts(runs):
     ours = method.sample(batch, noise, STEPS, GUIDANCE)
 
     image, texture = batch["clip"][:, None], batch["texture_clip"][:, None]
-    net = comfy_binding.SourceNet(
-        reference, reference.model.process_latent_out(batch["texture_latent"]), image, None
-    )
+    net = comfy_binding.SourceNet(reference, reference.model.process_latent_out(batch["texture_latent"]), image, None)
     tokens = modules.model.face_projector(batch["face"][:, None])
     scope = Scope()
     pose = batch["iuv"].flip(-1).movedim(-1, 1).float() / 255
