@@ -20,6 +20,8 @@ METHOD_KEY, FORMAT_KEY = "mannequin.method", "mannequin.format"
 
 #: Heads of MCLD's face projector, which its weights do not tell.
 HEADS_KEY = "mannequin.face_projector_heads"
+#: Where the header of a small CLIP vision encoder holds its sizes, as transformers writes them.
+CLIP_CONFIG_KEY = "mannequin.clip_vision_config"
 #: Whose face embeddings MCLD's face projector reads, where not the published weights' antelopev2.
 FACE_MODEL_KEY = "mannequin.face_model"
 #: Where the two UNets of an MCLD file are, in diffusers' names.

@@ -16,14 +16,12 @@ import comfy.supported_models
 import torch
 from torch import Tensor, nn
 
+from .checkpoints import CLIP_CONFIG_KEY
 from .comfy_binding import context_width, host_operations, host_patcher, transformer_blocks
 from .comfy_unet import host_model
 from .errors import PatchError
 from .networks.truepose import TruePose, TruePoseShape
 from .source import width_of
-
-#: Where the header of a small CLIP vision encoder holds its configuration, as transformers writes it.
-CONFIG_KEY = "mannequin.clip_vision_config"
 
 
 @dataclass(frozen=True)
@@ -150,12 +148,12 @@ def load_clip_vision(state: Mapping[str, Tensor], name: str, metadata: Mapping[s
     Raises:
         PatchError: the header has no configuration, or keys are missing.
     """
-    if CONFIG_KEY not in (metadata or {}) or "visual_projection.weight" not in state:
+    if CLIP_CONFIG_KEY not in (metadata or {}) or "visual_projection.weight" not in state:
         raise PatchError(
-            f"'{name}' is no small image encoder: its header has no '{CONFIG_KEY}'. Choose "
+            f"'{name}' is no small image encoder: its header has no '{CLIP_CONFIG_KEY}'. Choose "
             "demo_clip_vision.safetensors, or load CLIP ViT-L/14 with Load CLIP Vision."
         )
-    clip_vision = _clip_vision(json.loads(metadata[CONFIG_KEY]))
+    clip_vision = _clip_vision(json.loads(metadata[CLIP_CONFIG_KEY]))
     missing, _ = clip_vision.load_sd(dict(state))
     if missing:
         raise PatchError(f"'{name}' is not complete: {len(missing)} keys are missing ({', '.join(missing[:3])}).")

@@ -13,6 +13,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from model_patches.checkpoints import CLIP_CONFIG_KEY
+
+#: The file for the node, in the folder.
+NODE_FILE = "clip_vision.safetensors"
 #: Sizes of the encoder; CLIP's own way of cutting a picture of 224 pixels into 49.
 SIZES = {
     "hidden_size": 64,
@@ -24,9 +28,6 @@ SIZES = {
     "projection_dim": 64,
     "hidden_act": "quick_gelu",
 }
-#: Where the header of the file for the node holds the sizes.
-CONFIG_KEY = "mannequin.clip_vision_config"
-NODE_FILE = "clip_vision.safetensors"
 
 
 def write_small_clip(out: Path, seed: int = 0) -> None:
@@ -42,7 +43,7 @@ def write_small_clip(out: Path, seed: int = 0) -> None:
                 torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
     network.save_pretrained(out)
     state = {key: tensor.half().contiguous() for key, tensor in network.state_dict().items()}
-    header = {CONFIG_KEY: json.dumps(SIZES | {"model_type": "clip_vision_model", "num_channels": 3})}
+    header = {CLIP_CONFIG_KEY: json.dumps(SIZES | {"model_type": "clip_vision_model", "num_channels": 3})}
     save_file(state, out / NODE_FILE, header)
 
 

@@ -60,7 +60,9 @@ class SyntheticPeople:
     def record(self, name: str) -> Record:
         person, outfit, view = name.removeprefix(self.split).split("-")
         look = self._look(int(person), int(outfit[1:]))
-        return render(name, f"{self.split}{person}", look, self._draw("view", name), self.size, self.device)
+        draw = self._draw("view", name)
+        # An outfit's first picture is from the front: somewhere in a pair the face and the print have been seen.
+        return render(name, f"{self.split}{person}", look, draw, self.size, view == "v0", self.device)
 
     def render(self, names: Sequence[str]) -> list[Record]:
         """Several; pictures of one outfit, in a row, share its making."""

@@ -9,7 +9,7 @@ from ..records import Record
 from .backgrounds import background
 from .bodies import Bodies, bodies, skin
 from .camera import Camera, turn
-from .casting import cast
+from .casting import Hits, cast
 from .charts import Charts, charts
 from .figure import Figure, dress
 from .garments import shells
@@ -20,8 +20,7 @@ from .wardrobe import Identity, Outfit
 
 #: Sub-pixels of a pixel's colour, (down, across) in pixels; its truth is its centre's.
 SAMPLES = ((-0.375, -0.125), (-0.125, 0.375), (0.125, -0.375), (0.375, 0.125))
-#: Yaws a person is seen from, degrees (0 is the front, positive shows their left), and how likely. An outfit's first
-#: picture is always from the front: somewhere in a pair the face and the print have been seen.
+#: Yaws a person is seen from, degrees (0 is the front, positive shows their left), and how likely.
 VIEWS = {
     "front": (-18, 18),
     "left": (25, 60),
@@ -56,27 +55,42 @@ def _charts() -> Charts:
 
 
 def render(
-    name: str, identity: str, look: Look, draw: np.random.Generator, size: tuple[int, int], device: str
+    name: str,
+    identity: str,
+    look: Look,
+    draw: np.random.Generator,
+    camera_size: tuple[int, int],
+    front: bool,
+    device: str,
 ) -> Record:
-    """One picture and its truth."""
+    """One picture and its truth.
+
+    Args:
+        draw: what decides pose, side, camera, light and background.
+        camera_size: height and width in pixels.
+        front: whether the person faces the camera, instead of any side that is drawn.
+        device: where rays are cast, as warp calls it.
+    """
     model = bodies()
     rotations, stance = draw_pose(draw, model.surface, sits=look.outfit.skirt is None)
-    side = "front" if name.endswith("-v0") else list(VIEWS)[draw.choice(len(VIEWS), p=SHARES)]
-    low, high = VIEWS[side]
-    yaw = float(draw.uniform(low, high))
+    side = "front" if front else list(VIEWS)[draw.choice(len(VIEWS), p=SHARES)]
+    yaw = float(draw.uniform(*VIEWS[side]))
     if stance == "sit" and not 20 < abs(yaw) < 120:
         yaw = float(draw.choice([-1, 1]) * draw.uniform(25, 80))
     light, back = Light.draw(draw), int(draw.integers(2**31))
-    transforms = model.bone_transforms(look.rest, rotations)
-    vertices, normals = look.figure.posed(transforms)
-    turned = turn(yaw).T
-    vertices, normals = vertices @ turned, normals @ turned
+    transforms, turned = model.bone_transforms(look.rest, rotations), turn(yaw).T
+    vertices, normals = (np.float32(values @ turned) for values in look.figure.posed(transforms))
     joints = _joints(model, look, transforms) @ turned
-    camera = Camera.frame(vertices, joints, draw, size)
-    picture, maps = _draw_picture(look, vertices.astype(np.float32), normals, camera, light, back, size, device)
-    keypoints = openpose(joints, camera, maps["distance"])
-    fields = {"parsing": maps["parsing"], "iuv": maps["iuv"], "keypoints": keypoints}
-    box = face_box(maps["parsing"], keypoints)
+    camera = Camera.frame(vertices, joints, draw, camera_size)
+    rays = [camera.rays(0.0, 0.0), *(camera.rays(*sample) for sample in SAMPLES)]
+    origins, directions = (np.concatenate(parts) for parts in zip(*rays, strict=True))
+    hits = cast(vertices, look.figure.faces, look.figure.cover, origins, directions, device)
+    behind = _with_shadow(background(back, camera_size).astype(np.float64), vertices, camera, light)
+    picture = _picture(look, hits, normals, light, behind, 0.5 / camera.scale)
+    parsing, iuv, distance = _maps(look.figure, hits, camera_size)
+    keypoints = openpose(joints, camera, distance)
+    fields = {"parsing": parsing, "iuv": iuv, "keypoints": keypoints}
+    box = face_box(parsing, keypoints)
     if box is not None:
         fields["face_box"] = box
     return Record(name, identity, name.rsplit("-", 1)[0], picture, fields)
@@ -92,46 +106,47 @@ def _joints(model: Bodies, look: Look, transforms: np.ndarray) -> np.ndarray:
     return (weights[:17, used] @ posed).astype(np.float32)
 
 
-def _draw_picture(look, vertices, normals, camera, light, back, size, device):
-    height, width = size
-    figure = look.figure
-    rays = [camera.rays(0.0, 0.0), *(camera.rays(*sample) for sample in SAMPLES)]
-    origins, directions = (np.concatenate(parts) for parts in zip(*rays, strict=True))
-    hits = cast(vertices, figure.faces, figure.cover, origins, directions, device)
-    met = hits.face >= 0
-    face, weight = hits.face[met], hits.corners[met]
+def _picture(
+    look: Look, hits: Hits, normals: np.ndarray, light: Light, behind: np.ndarray, footprint: float
+) -> np.ndarray:
+    """The mean of every pixel's samples, uint8 ``[H, W, 3]``; the first of a pixel's rays is for its truth alone.
+
+    Args:
+        normals: of the posed vertices.
+        behind: the background, ``[H, W, 3]``.
+        footprint: metres that a sample stands for.
+    """
+    figure, pixels = look.figure, behind.shape[0] * behind.shape[1]
+    face, weight = hits.face[pixels:], hits.corners[pixels:]
+    met = face >= 0
+    face, weight = face[met], weight[met]
     corner = figure.faces[face]
-    mix = lambda values: np.einsum("rk,rkc->rc", weight, values)  # noqa: E731
-    normal = mix(normals[corner])
+
+    def mixed(values: np.ndarray) -> np.ndarray:
+        return np.einsum("rk,rkc->rc", weight, values)
+
+    normal = mixed(normals[corner])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    painted = colours(
-        figure.material[face],
-        mix(figure.canonical[corner]),
-        mix(figure.cloth[face]),
-        bodies().surface,
-        look.identity,
-        look.outfit,
-        # Four rays share a pixel.
-        0.5 / camera.scale,
-    )
-    behind = _with_shadow(background(back, size).astype(np.float64), vertices, camera, light)
-    seen = np.tile(behind.reshape(-1, 3), (len(rays), 1))
+    places, cloth = mixed(figure.canonical[corner]), mixed(figure.cloth[face])
+    painted = colours(figure.material[face], places, cloth, bodies().surface, look.identity, look.outfit, footprint)
+    seen = np.tile(behind.reshape(-1, 3), (len(SAMPLES), 1))
     seen[met] = painted * light.shade(normal)
-    pixels = height * width
-    picture = seen[pixels:].reshape(len(SAMPLES), height, width, 3).mean(0)
-    centre = np.flatnonzero(met[:pixels])
-    number = hits.face[:pixels][centre]
-    uv = np.einsum("rk,rkc->rc", hits.corners[:pixels][centre], figure.uv[number])
-    maps = {
-        "parsing": np.zeros(pixels, np.uint8),
-        "iuv": np.zeros((pixels, 3), np.uint8),
-        "distance": np.full(pixels, np.inf),
-    }
-    maps["parsing"][centre] = figure.label[number]
-    maps["iuv"][centre] = np.concatenate([figure.part[number, None], np.clip(uv, 0, 1) * 255], 1).astype(np.uint8)
-    maps["distance"][centre] = hits.distance[:pixels][centre]
-    shapes = {"parsing": (height, width), "iuv": (height, width, 3), "distance": (height, width)}
-    return np.clip(picture, 0, 255).round().astype(np.uint8), {n: v.reshape(shapes[n]) for n, v in maps.items()}
+    picture = seen.reshape(len(SAMPLES), *behind.shape).mean(0)
+    return np.clip(picture, 0, 255).round().astype(np.uint8)
+
+
+def _maps(figure: Figure, hits: Hits, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parsing, I U V, and the distance from the camera (infinite in the background) at the pixels' centres."""
+    pixels = size[0] * size[1]
+    parsing, iuv = np.zeros(pixels, np.uint8), np.zeros((pixels, 3), np.uint8)
+    distance = np.full(pixels, np.inf)
+    met = np.flatnonzero(hits.face[:pixels] >= 0)
+    face = hits.face[met]
+    uv = np.einsum("rk,rkc->rc", hits.corners[met], figure.uv[face])
+    parsing[met] = figure.label[face]
+    iuv[met] = np.concatenate([figure.part[face, None], np.clip(uv, 0, 1) * 255], 1).astype(np.uint8)
+    distance[met] = hits.distance[met]
+    return parsing.reshape(size), iuv.reshape(*size, 3), distance.reshape(size)
 
 
 def _with_shadow(behind: np.ndarray, vertices: np.ndarray, camera: Camera, light: Light) -> np.ndarray:
