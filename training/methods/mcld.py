@@ -44,7 +44,7 @@ class MCLDOptions(DiffusionOptions):
     face_loss: weight of the error inside the face.
     clip_jitter: noise on the image token, in its own standard deviations.
     drop: share of what trains the null condition.
-    null: what it is. ``"published"`` drops the photo's token of whole batches, as the published code trains;
+    null_condition: what it is. ``"published"`` drops the photo's token of whole batches, as the published code trains;
         ``"sampled"`` drops everything of single rows, as it samples.
     null_token: CLIP's embedding of zero pixels, ``[D]`` in an npy file, for ``"published"``; zeros without it.
     """
@@ -65,7 +65,7 @@ class MCLDOptions(DiffusionOptions):
     face_loss: float = 1.0
     clip_jitter: float = 0.05
     drop: float = 0.1
-    null: Literal["published", "sampled"] = "published"
+    null_condition: Literal["published", "sampled"] = "published"
     null_token: Path | None = None
 
 
@@ -139,7 +139,7 @@ class MCLD(DualUNet):
         if draws is not None:
             noise = draws.normal(image.shape[-1])[:, None]
             image = image + self.options.clip_jitter * image.std(-1, keepdim=True) * noise
-            if self.options.null == "published" and draws.shared_uniform() < self.options.drop:
+            if self.options.null_condition == "published" and draws.shared_uniform() < self.options.drop:
                 image = self.null_token.expand_as(image)
         features = [(ReferenceCondition(), self.sites)]
         memories = remember(self.reference, self.denoising, features, self.reads(batch), image)
@@ -157,7 +157,7 @@ class MCLD(DualUNet):
         return MFCACondition(image, texture, face, self.modules_, 1.0, options.face_scale * options.face)
 
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
-        return ~dropped(draws.uniform(), self.options.drop) if self.options.null == "sampled" else None
+        return ~dropped(draws.uniform(), self.options.drop) if self.options.null_condition == "sampled" else None
 
     def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
         part = batch["iuv"][..., 0]
