@@ -9,7 +9,6 @@ from dataclasses import field as option
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
 from ..objectives import Schedule, dropped, masked_squared_error
+from ..preprocessing.clip import load_clip_vision
 from .base import Batch, field, tensor
 from .dual_unet import DiffusionOptions, DualUNet
 
@@ -46,7 +46,8 @@ class MCLDOptions(DiffusionOptions):
     drop: share of what trains the null condition.
     null_condition: what it is. ``"published"`` drops the photo's token of whole batches, as the published code trains;
         ``"sampled"`` drops everything of single rows, as it samples.
-    null_token: CLIP's embedding of zero pixels, ``[D]`` in an npy file, for ``"published"``; zeros without it.
+    clip_vision: folder of the image encoder, whose embedding of zero pixels takes the token's place for
+        ``"published"``; None takes zeros.
     """
 
     schedule: Schedule = option(default_factory=lambda: Schedule("scaled_linear", "v_prediction", True, "trailing"))
@@ -66,7 +67,7 @@ class MCLDOptions(DiffusionOptions):
     clip_jitter: float = 0.05
     drop: float = 0.1
     null_condition: Literal["published", "sampled"] = "published"
-    null_token: Path | None = None
+    clip_vision: Path | None = None
 
 
 class MCLD(DualUNet):
@@ -95,8 +96,7 @@ class MCLD(DualUNet):
                 self.modules_.mfca[site.key].to_k.load_state_dict(block.attn2.to_k.state_dict())
                 self.modules_.mfca[site.key].to_v.load_state_dict(block.attn2.to_v.state_dict())
         self.modules_.pose_guider.zero_output()
-        null = np.load(options.null_token) if options.null_token else np.zeros(self.context_dim, np.float32)
-        self.register_buffer("null_token", tensor(null, torch.float32), persistent=False)
+        self._null_token: Tensor | None = None
 
     @property
     def _focal_face(self) -> bool:
@@ -140,11 +140,22 @@ class MCLD(DualUNet):
             noise = draws.normal(image.shape[-1])[:, None]
             image = image + self.options.clip_jitter * image.std(-1, keepdim=True) * noise
             if self.options.null_condition == "published" and draws.shared_uniform() < self.options.drop:
-                image = self.null_token.expand_as(image)
+                image = self._null(image).expand_as(image)
         features = [(ReferenceCondition(), self.sites)]
         memories = remember(self.reference, self.denoising, features, self.reads(batch), image)
         focal = self._mfca(image, texture, self.modules_.face_projector(batch["face"][:, None]))
         return [*memories, project(self.denoising, focal, self.sites, image)]
+
+    def _null(self, like: Tensor) -> Tensor:
+        if self._null_token is None:
+            folder = self.options.clip_vision
+            token = torch.zeros(self.context_dim)
+            if folder is not None:
+                encoder = load_clip_vision(folder)
+                # Zero pixels of the encoder's normalised input, as published: grey, not black.
+                token = encoder.embed(torch.zeros(1, 3, encoder.side, encoder.side))[0]
+            self._null_token = token
+        return self._null_token.to(like)
 
     def _mfca(self, image: Tensor, texture: Tensor, face: Tensor) -> MFCACondition:
         options = self.options
