@@ -116,7 +116,7 @@ def truepose(info: dict) -> Graph:
         steps=DEMO_STEPS,
         cfg=DEMO_GUIDANCE,
         sampler_name="ddim",
-        scheduler="ddim_uniform",
+        scheduler="simple",
         denoise=1.0,
     )
     picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=parts["VAE"])
@@ -285,7 +285,7 @@ def style_transfer(info: dict) -> Graph:
     )
     noise = graph.add(5, "RandomNoise", noise_seed=0)
     sampler = graph.add(5, "KSamplerSelect", sampler_name="ddim")
-    sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="ddim_uniform", steps=DEMO_STEPS, denoise=1.0)
+    sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="simple", steps=DEMO_STEPS, denoise=1.0)
     latent = graph.add(5, "EmptyLatentImage", batch_size=1, **size)
     sampled = graph.add(
         6,

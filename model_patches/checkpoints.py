@@ -18,6 +18,9 @@ FORMAT = "1"
 #: Keys of the metadata of our files.
 METHOD_KEY, FORMAT_KEY = "mannequin.method", "mannequin.format"
 
+#: What a file's denoising UNet predicts: Stable Diffusion's noise where the header has nothing, or v, under MCLD's
+#: schedule that ends in pure noise.
+PREDICTION_KEY, V_PREDICTION = "mannequin.prediction", "v_prediction"
 #: Heads of MCLD's face projector, which its weights do not tell.
 HEADS_KEY = "mannequin.face_projector_heads"
 #: Where the header of a small CLIP vision encoder holds its sizes, as transformers writes them.
@@ -40,9 +43,9 @@ _FOREIGN = {
 }
 
 
-def truepose_metadata() -> dict[str, str]:
-    """What we write into the header of a TruePose weight file."""
-    return {METHOD_KEY: TRUEPOSE, FORMAT_KEY: FORMAT}
+def truepose_metadata(prediction: str | None = None) -> dict[str, str]:
+    """What we write into the header of a TruePose weight file; ``prediction`` where there are UNets in it."""
+    return {METHOD_KEY: TRUEPOSE, FORMAT_KEY: FORMAT} | ({PREDICTION_KEY: prediction} if prediction else {})
 
 
 def mcld_metadata() -> dict[str, str]:
@@ -50,7 +53,7 @@ def mcld_metadata() -> dict[str, str]:
     return {
         METHOD_KEY: MCLD_METHOD,
         FORMAT_KEY: FORMAT,
-        "mannequin.prediction": "v_prediction",
+        PREDICTION_KEY: V_PREDICTION,
         "mannequin.schedule": "linear betas 0.00085–0.012, zero terminal SNR, trailing",
     }
 

@@ -6,9 +6,9 @@ from typing import Any
 import comfy.supported_models
 from torch import Tensor
 
-from .checkpoints import build_truepose, split_truepose
+from .checkpoints import PREDICTION_KEY, V_PREDICTION, build_truepose, split_truepose
 from .comfy_binding import host_operations, host_patcher
-from .comfy_unet import load_unet
+from .comfy_unet import ZeroSNR, load_unet
 
 
 def load_truepose(state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None) -> tuple[Any, Any, Any]:
@@ -23,9 +23,10 @@ def load_truepose(state: Mapping[str, Tensor], name: str, metadata: Mapping[str,
     """
     target, source, modules = split_truepose(state, name, metadata)
     network = build_truepose(modules, name, metadata, host_operations())
-    config = comfy.supported_models.SD15
+    plain = comfy.supported_models.SD15
+    config = ZeroSNR if (metadata or {}).get(PREDICTION_KEY) == V_PREDICTION else plain
     return (
         load_unet(target, f"TargetNet in '{name}'", config),
-        load_unet(source, f"SourceNet in '{name}'", config, headless=True),
+        load_unet(source, f"SourceNet in '{name}'", plain, headless=True),
         host_patcher(network),
     )

@@ -35,7 +35,8 @@ def alphas(betas: str, zero_snr: bool) -> np.ndarray:
 @pytest.mark.parametrize("betas", ["linear", "scaled_linear"])
 @pytest.mark.parametrize("zero_snr", [False, True])
 def test_schedules(betas, zero_snr):
-    scheduler = Schedule(betas, zero_snr=zero_snr).scheduler()
+    prediction = "v_prediction" if zero_snr else "epsilon"
+    scheduler = Schedule(betas, prediction, zero_snr).scheduler()
     assert scheduler.alphas_cumprod.numpy() == pytest.approx(alphas(betas, zero_snr), abs=1e-5)
 
 
@@ -93,3 +94,8 @@ def test_a_sample_draws_the_same_whoever_reads_it():
 def test_every_epoch_takes_every_pair_once_in_its_own_order():
     first, second = order(0, 0, 50), order(0, 1, 50)
     assert sorted(first) == sorted(second) == list(range(50)) and list(first) != list(second)
+
+
+def test_noise_is_not_predicted_where_there_is_nothing_else():
+    with pytest.raises(ValueError, match="zero_snr needs v_prediction"):
+        Schedule(zero_snr=True)

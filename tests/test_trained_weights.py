@@ -20,6 +20,7 @@ from test_training_loop import recipe
 from training_people import REGION_DIM, NoisePeople
 
 from training.loop import Run
+from training.objectives import Schedule
 from training.sampling import load_predictor
 
 STEPS, GUIDANCE = 5, 2.0
@@ -33,7 +34,11 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         Run(replace(recipe(folder / "autoencoder", "autoencoder"), steps=1), people).train()
         for method in ("truepose", "mcld"):
             Run(replace(recipe(folder / method, method), steps=2), people).train()
-    return {name: folder / name / "weights.safetensors" for name in ("autoencoder", "truepose", "mcld")}
+        begun = recipe(folder / "truepose_v", "truepose")
+        v = replace(begun.options, schedule=Schedule("linear", "v_prediction", True, "trailing"))
+        Run(replace(begun, steps=2, options=v), people).train()
+    names = ("autoencoder", "truepose", "truepose_v", "mcld")
+    return {name: folder / name / "weights.safetensors" for name in names}
 
 
 def batch_of(method) -> dict[str, torch.Tensor]:
@@ -52,16 +57,27 @@ def sampled(model, noise: torch.Tensor, sigmas: torch.Tensor, sampler) -> torch.
     return model.model.process_latent_in(latent)
 
 
-def test_truepose_in_both_hosts(runs):
-    predictor = load_predictor(runs["truepose"], runs["autoencoder"])
+def zero_snr_sigmas(model) -> torch.Tensor:
+    """σ of DDIM's trailing steps, from pure noise on."""
+    steps = torch.arange(999, -1, -1000 / STEPS).round().long()
+    return torch.cat([model.get_model_object("model_sampling").sigma(steps), torch.zeros(1)])
+
+
+@pytest.mark.parametrize("name", ["truepose", "truepose_v"])
+def test_truepose_in_both_hosts(runs, name):
+    predictor = load_predictor(runs[name], runs["autoencoder"])
     method, batch = predictor.method, batch_of(predictor.method)
-    state, metadata = comfy.utils.load_torch_file(str(runs["truepose"]), return_metadata=True)
+    state, metadata = comfy.utils.load_torch_file(str(runs[name]), return_metadata=True)
     target, source, modules = load_truepose(state, "x", metadata)
 
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
-    sigmas = comfy.samplers.calculate_sigmas(target.get_model_object("model_sampling"), "ddim_uniform", STEPS)
-    # The host begins with the noise that its first step has, not with a variance of exactly one.
-    begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
+    if name == "truepose_v":
+        sigmas, sampler, begun = zero_snr_sigmas(target), ddim_sampler(), noise
+    else:
+        sigmas = comfy.samplers.calculate_sigmas(target.get_model_object("model_sampling"), "ddim_uniform", STEPS)
+        sampler = comfy.samplers.sampler_object("ddim")
+        # The host begins with the noise that its first step has, not with a variance of exactly one.
+        begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
     ours = method.sample(batch, begun, STEPS, GUIDANCE)
 
     net = comfy_binding.SourceNet(source, source.model.process_latent_out(batch["source_latent"]), None, None)
@@ -73,12 +89,11 @@ def test_truepose_in_both_hosts(runs):
     patched = comfy_binding.apply_condition(patched, hpfa, net, "all", scope, modules)
     caa = CAACondition(batch["parsing"], batch["regions"], 2, modules.model)
     patched = comfy_binding.apply_condition(patched, caa, net, "all", scope, modules)
-    theirs = sampled(patched, noise, sigmas, comfy.samplers.sampler_object("ddim"))
+    theirs = sampled(patched, noise, sigmas, sampler)
     assert float((ours - theirs).abs().max()) < 1e-3
     pictures = [predictor.autoencoder.decode(latent) for latent in (ours, theirs)]
     assert float((pictures[0] - pictures[1]).abs().max()) < 1e-3
-    unpatched = sampled(target, noise, sigmas, comfy.samplers.sampler_object("ddim"))
-    assert float((unpatched - theirs).abs().max()) > 1e-2
+    assert float((sampled(target, noise, sigmas, sampler) - theirs).abs().max()) > 1e-2
 
 
 def test_mcld_in_both_hosts(runs):
@@ -98,10 +113,7 @@ def test_mcld_in_both_hosts(runs):
     patched = comfy_binding.apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
     focal = MFCACondition(image, texture, tokens, modules.model)
     patched = comfy_binding.apply_condition(patched, focal, None, "all", scope, modules)
-    steps = torch.arange(999, -1, -1000 / STEPS).round().long()
-    sampling = denoiser.get_model_object("model_sampling")
-    sigmas = torch.cat([sampling.sigma(steps), torch.zeros(1)])
-    theirs = sampled(patched, noise, sigmas, ddim_sampler())
+    theirs = sampled(patched, noise, zero_snr_sigmas(denoiser), ddim_sampler())
     assert float((ours - theirs).abs().max()) < 1e-3
 
 

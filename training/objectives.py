@@ -31,6 +31,10 @@ class Schedule:
     zero_snr: bool = False
     spacing: Literal["leading", "trailing"] = "leading"
 
+    def __post_init__(self) -> None:
+        if self.prediction == "epsilon" and self.zero_snr:
+            raise ValueError("Noise cannot be predicted where there is nothing else: zero_snr needs v_prediction.")
+
     def scheduler(self) -> DDIMScheduler:
         """As diffusers has it; η of DDIM is 0."""
         return DDIMScheduler(

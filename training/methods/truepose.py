@@ -128,4 +128,4 @@ class TruePose(DualUNet):
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors, _ = super().weights()
-        return tensors, truepose_metadata()
+        return tensors, truepose_metadata(self.options.schedule.prediction)
