@@ -499,7 +499,7 @@ def test_foreign_files_are_refused(folders):
     broken = folders / "input" / "broken.safetensors"
     broken.write_bytes(b"<html>")
     odd = folders / "input" / "odd.safetensors"
-    save_embedding(FaceEmbedding(torch.zeros(2, 128), "antelopev2"), odd)
+    save_embedding(FaceEmbedding(torch.zeros(2, 0), "antelopev2"), odd)
     assert not is_embedding(foreign) and not is_embedding(broken)
     with pytest.raises(ConditionError, match="is no face embedding: it holds lora_up.weight"):
         load_embedding(foreign)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import TrainingError
@@ -20,17 +22,11 @@ def read_state(file: Path, what: str) -> Mapping[str, Tensor]:
         raise TrainingError(f"There is no file {file}. {what} is expected.")
     try:
         if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             return load_file(file)
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError, ImportError) as error:
+    except (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise TrainingError(f"{file} cannot be read ({reason}). {what} is expected: download it again.") from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise TrainingError(f"{file} is no safetensors file ({error}). {what} is expected.") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise TrainingError(f"{file} holds something else than tensors by name. {what} is expected.")
     return state
