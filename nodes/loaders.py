@@ -65,7 +65,7 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
             outputs=[
                 io.Model.Output(display_name="MODEL", tooltip="TargetNet, the UNet that is sampled."),
                 io.Model.Output(display_name="source", tooltip="SourceNet's UNet, for SourceNet."),
-                TruePoseWeights.Output("truepose", tooltip="HPFA, CAA and the pose encoder."),
+                TruePoseWeights.Output(display_name="truepose", tooltip="HPFA, CAA and the pose encoder."),
             ],
         )
 
