@@ -30,12 +30,11 @@ class Camera:
         bottom, close = float(low[2]), draw.random() < 0.12
         if close:
             bottom = float(joints[[13, 14], 2].mean()) + draw.uniform(-0.02, 0.1)
-        tall, wide = high[2] - bottom, high[0] - low[0]
-        fill = draw.uniform(0.85, 0.93)
-        scale = min(fill * size[0] / tall, 0.94 * size[1] / wide)
-        # Perspective enlarges what is near: a little less keeps hands in the picture.
-        scale *= 0.975
+        tall, fill = high[2] - bottom, draw.uniform(0.83, 0.91)
         middle_x = (high[0] + low[0]) / 2 + draw.normal(0, 0.012)
+        # Perspective enlarges what is near: a hand held out.
+        wide = 2 * np.abs((vertices[:, 0] - middle_x) * DISTANCE / (DISTANCE + vertices[:, 1])).max()
+        scale = min(fill * size[0] / tall, 0.93 * size[1] / wide)
         top = high[2] + (size[0] / scale - tall) * draw.uniform(0.4, 0.62)
         middle_z = top - size[0] / scale / 2 if not close else high[2] + 0.09 - size[0] / scale / 2
         return cls((float(middle_x), float(middle_z)), float(scale), size)
