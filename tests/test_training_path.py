@@ -79,7 +79,7 @@ def test_the_store_has_everything(folder):
 
 def test_the_table_has_everyone(folder):
     table = (folder / "evaluated.txt").read_text(encoding="utf-8")
-    assert all(name in table for name in ("copy", "garment-mean", "truepose", "mcld", "cfld"))
+    assert all(name in table for name in ("copy of the source", "garment means", "truepose", "mcld", "cfld"))
     assert (folder / "work" / "evaluation" / "sheet.png").is_file()
     for method in ("truepose", "mcld"):
         assert list((folder / "work" / method / "grids").glob("*.png"))
