@@ -181,7 +181,9 @@ class MannequinFaceOfRegions(io.ComfyNode):
                 "it, such as the pack's demo. The published weights take Embed Face."
             ),
             inputs=[RegionEmbeddings.Input("regions", tooltip="From Encode Regions, of the source photo.")],
-            outputs=[FaceEmbedding.Output(display_name="face_embedding", tooltip="Zeros where the parsing has no face.")],
+            outputs=[
+                FaceEmbedding.Output(display_name="face_embedding", tooltip="Zeros where the parsing has no face.")
+            ],
         )
 
     @classmethod

@@ -41,6 +41,7 @@ def loss(method, batch, samples=range(4), step: int = 0) -> dict[str, float]:
 
 ABLATIONS = {
     "truepose": {
+        "B1": {"fusion": "clip", "caa": False},
         "B2": {"fusion": "reference", "caa": False},
         "B3": {"caa": False},
         "B4": {"fusion": "reference"},

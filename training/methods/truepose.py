@@ -21,32 +21,40 @@ from preprocessors.selection import implied_labels
 from preprocessors.skeleton import draw
 
 from ..data.records import Record
-from ..diffusers_binding import Memories, remember, transformer_blocks
+from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
 from ..objectives import dropped
 from .base import Batch, field, tensor
+from .clip_fusion import CLIPFusionCondition, CLIPTruePose
 from .dual_unet import DiffusionOptions, DualUNet
 
 
 @dataclass(frozen=True)
 class TruePoseOptions(DiffusionOptions):
     """Attributes:
-    fusion: how the target sees the source: HPFA, or plain concatenation (Table 2: B2 without CAA, B4 with it).
+    fusion: how the target sees the source: HPFA, plain concatenation (Table 2: B2 without CAA, B4 with it), or through
+        CLIP and MLPs without SourceNet (B1; needs ``caa`` off, which reads SourceNet).
     caa: whether there is CAA (without it: B3).
-    region_dim: width of the CLIP embeddings of regions.
+    clip_tokens: how many tokens a site's MLP makes for ``"clip"``.
+    region_dim: width of the CLIP embeddings of regions and of the whole picture.
     drop: η, share of rows that train the null condition.
     delta, sigma, axis: of Eq. 6.
     count: K of CAA.
     """
 
-    fusion: Literal["hpfa", "reference"] = "hpfa"
+    fusion: Literal["hpfa", "reference", "clip"] = "hpfa"
     caa: bool = True
+    clip_tokens: int = 16
     region_dim: int = 768
     drop: float = 0.3
     delta: float = 0.6
     sigma: float = 0.3
     axis: Literal["key", "query"] = "key"
     count: int = 2
+
+    def __post_init__(self) -> None:
+        if self.fusion == "clip" and self.caa:
+            raise ValueError("CAA asks SourceNet what was neglected, and fusion=clip has none: set caa to false.")
 
 
 class TruePose(DualUNet):
@@ -57,7 +65,10 @@ class TruePose(DualUNet):
 
     def __init__(self, options: TruePoseOptions, seed: int) -> None:
         super().__init__(options, seed)
-        self.freeze_unread(queries=options.fusion == "hpfa")
+        if options.fusion == "clip":
+            self.reference.requires_grad_(False)
+        else:
+            self.freeze_unread(queries=options.fusion == "hpfa")
         shape = TruePoseShape(
             self.widths if options.fusion == "hpfa" else {},
             self.widths if options.caa else {},
@@ -67,8 +78,13 @@ class TruePose(DualUNet):
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.modules_ = Modules(shape)
+            self.modules_ = self._additions(shape)
         self._begin_from_the_unet()
+
+    def _additions(self, shape: TruePoseShape) -> Modules:
+        if self.options.fusion == "clip":
+            return CLIPTruePose(shape, self.widths, self.options.region_dim, self.options.clip_tokens)
+        return Modules(shape)
 
     def _begin_from_the_unet(self) -> None:
         """W^{K'_h}, W^{V'_h} and CAA's begin as the site's own projections; the pose begins at zero."""
@@ -88,6 +104,8 @@ class TruePose(DualUNet):
             "source_latent": tensor(field(record, "latent"), torch.float32),
             "parsing": tensor(field(record, "parsing"), torch.uint8),
         }
+        if self.options.fusion == "clip":
+            return read | {"clip": tensor(field(record, "clip"), torch.float32)}
         return read | ({"regions": tensor(field(record, "regions"), torch.float32)} if self.options.caa else {})
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
@@ -106,6 +124,9 @@ class TruePose(DualUNet):
 
     def remember(self, batch: Batch, draws: Draws | None) -> Memories:
         latent = self.reads(batch)
+        if self.options.fusion == "clip":
+            fused = CLIPFusionCondition(batch["clip"], self.modules_)
+            return [project(self.denoising, fused, self.sites, latent)]
         context = latent.new_zeros(len(latent), 1, self.context_dim)
         conditions = [(condition, self.sites) for condition in self._conditions(batch)]
         return remember(self.reference, self.denoising, conditions, latent, context)
