@@ -58,6 +58,7 @@ class Run:
             lr=optimiser.learning_rate,
             betas=optimiser.betas,
             weight_decay=optimiser.weight_decay,
+            fused=True,
         )
         schedule = get_scheduler(
             "constant_with_warmup" if optimiser.decay == "constant" else "cosine",

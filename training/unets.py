@@ -9,13 +9,19 @@ from model_patches.unet_layout import HEADS, UNetLayout
 
 from .errors import TrainingError
 
+#: Of queries and keys at the start: a token's own weight is then well above the mean's.
+GAIN = 2.0
+
 
 def small_unet(layout: UNetLayout, seed: int) -> UNet2DConditionModel:
-    """A UNet of Stable Diffusion 1.x's architecture with diffusers' own initial weights, the same for the same seed."""
+    """A UNet of Stable Diffusion 1.x's architecture with fresh weights, the same for the same seed.
+
+    They are diffusers' own but for self-attention, see :func:`_look_at_what_is_alike`.
+    """
     attends = layout.attends
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return UNet2DConditionModel(
+        unet = UNet2DConditionModel(
             in_channels=layout.in_channels,
             block_out_channels=layout.widths,
             layers_per_block=layout.layers,
@@ -25,6 +31,21 @@ def small_unet(layout: UNetLayout, seed: int) -> UNet2DConditionModel:
             attention_head_dim=HEADS,
             use_linear_projection=layout.linear,
         )
+        _look_at_what_is_alike(unet)
+    return unet
+
+
+@torch.no_grad()
+def _look_at_what_is_alike(unet: UNet2DConditionModel) -> None:
+    """Self-attention begins with equal queries and keys: a token looks at itself and at what resembles it.
+
+    With the usual small weights every token sees the mean of the picture. A trained UNet does not begin there, and HPFA,
+    which shows the target nothing of the source but such means (Eq. 7), would have nothing to learn from.
+    """
+    for name, module in unet.named_modules():
+        if name.endswith("attn1"):
+            torch.nn.init.orthogonal_(module.to_q.weight, GAIN)
+            module.to_k.weight.copy_(module.to_q.weight)
 
 
 def trained_unet(folder: Path) -> UNet2DConditionModel:
