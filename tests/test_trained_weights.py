@@ -36,6 +36,8 @@ def runs(tmp_path_factory) -> dict[str, Path]:
             Run(replace(recipe(folder / method, method), steps=2), people).train()
         begun = recipe(folder / "truepose_v", "truepose")
         v = replace(begun.options, schedule=Schedule("linear", "v_prediction", True, "trailing"))
+        # As the demo weights have it: no attention at the finest level.
+        v = replace(v, base=replace(v.base, attends=v.base.attends[::-1]))
         Run(replace(begun, steps=2, options=v), people).train()
     names = ("autoencoder", "truepose", "truepose_v", "mcld")
     return {name: folder / name / "weights.safetensors" for name in names}
