@@ -39,8 +39,8 @@ def small_unet(layout: UNetLayout, seed: int) -> UNet2DConditionModel:
 def _look_at_what_is_alike(unet: UNet2DConditionModel) -> None:
     """Self-attention begins with equal queries and keys: a token looks at itself and at what resembles it.
 
-    With the usual small weights every token sees the mean of the picture. A trained UNet does not begin there, and HPFA,
-    which shows the target nothing of the source but such means (Eq. 7), would have nothing to learn from.
+    With the usual small weights every token sees the mean of the picture. A trained UNet does not begin there, and
+    HPFA, which shows the target nothing of the source but such means (Eq. 7), would have nothing to learn from.
     """
     for name, module in unet.named_modules():
         if name.endswith("attn1"):
