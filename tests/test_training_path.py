@@ -21,7 +21,9 @@ DRIVER = Path(__file__).parent / "training_driver.py"
 RECIPES = Path(__file__).parent.parent / "training" / "recipes"
 #: The demo's recipes at a size that takes seconds.
 TINY = [
-    "options.base.widths=[32, 32, 32, 32]",
+    "options.base.widths=[32, 32, 32]",
+    "data.people=work/encoded",
+    "data.held_out=work/held_out_encoded",
     "steps=20",
     "batch=4",
     "optimiser.warmup=2",
@@ -95,7 +97,7 @@ def test_the_nodes_load_it(folder):
         # The mean of the weights' movement, rounded to half precision, is what was trained.
         key = "pose_encoder.conv_out.weight" if method == "truepose" else "pose_guider.conv_out.weight"
         assert float(modules.model.state_dict()[key].abs().max()) > 0, "trained away from zero"
-        assert json.loads(metadata["mannequin.training_options"])["base"]["widths"] == [32, 32, 32, 32]
+        assert json.loads(metadata["mannequin.training_options"])["base"]["widths"] == [32, 32, 32]
 
 
 def test_both_hosts_embed_alike(folder):
