@@ -15,6 +15,8 @@ from mannequin.model_patches.comfy_small_sd import load_clip_vision
 from mannequin.model_patches.comfy_truepose import load_truepose
 
 from training.data.store import StoredPeople
+from training.preprocessing.clip import clip_pixels
+from training.recipe import read_recipe
 from training.release import release
 
 DRIVER = Path(__file__).parent / "training_driver.py"
@@ -109,8 +111,6 @@ def test_both_hosts_embed_alike(folder):
     host = load_clip_vision(state, "x", metadata)
     image = torch.rand(2, 40, 30, 3)
     ours = host.encode_image(image, crop=False).image_embeds.float()
-    from training.preprocessing.clip import clip_pixels
-
     network = CLIPVisionModelWithProjection.from_pretrained(folder / "work" / "clip")
     theirs = network(pixel_values=clip_pixels(image, 224)).image_embeds
     # The file for the node is in half precision.
@@ -118,8 +118,6 @@ def test_both_hosts_embed_alike(folder):
 
 
 def test_recipes_are_read():
-    from training.recipe import read_recipe
-
     for path in RECIPES.glob("*.yaml"):
         recipe = read_recipe(path)
         assert recipe.steps > 0 and recipe.options is not None, path.name

@@ -40,7 +40,7 @@ def _look_at_what_is_alike(unet: UNet2DConditionModel) -> None:
     """Self-attention begins with equal queries and keys: a token looks at itself and at what resembles it.
 
     With the usual small weights every token sees the mean of the picture. A trained UNet does not begin there, and
-    HPFA, which shows the target nothing of the source but such means (Eq. 7), would have nothing to learn from.
+    HPFA, which shows the target nothing of the source but such means (Eq. 7), would have little to learn from.
     """
     for name, module in unet.named_modules():
         if name.endswith("attn1"):
@@ -57,6 +57,6 @@ def trained_unet(folder: Path) -> UNet2DConditionModel:
     if not (folder / "unet" / "config.json").is_file():
         raise TrainingError(
             f"'{folder}' has no UNet (unet/config.json). Give a folder of Stable Diffusion 1.5 as diffusers saves it, "
-            "or write 'unet: {widths: …}' for a small one of your own."
+            "or write 'base: {widths: …}' for a small one of your own."
         )
     return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", local_files_only=True)

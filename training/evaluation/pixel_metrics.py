@@ -1,5 +1,6 @@
 """Metrics of pictures and parsings alone, without any network."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ NAN = float("nan")
 NO_PARSING = "the data set has no parsing: python -m training.preprocess SOURCE OUT --steps parsing"
 
 
-class _EachPair:
+class _EachPair(ABC):
     """A metric that looks at one pair at a time."""
 
     batch = 0
@@ -22,8 +23,9 @@ class _EachPair:
     def measure(self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> list[dict[str, float]]:
         return [self.of(target, picture) for (_, target), picture in zip(pairs, made, strict=True)]
 
+    @abstractmethod
     def of(self, target: Record, made: np.ndarray) -> dict[str, float]:
-        raise NotImplementedError
+        """The pair's value for every column."""
 
 
 class Structure(_EachPair):

@@ -4,6 +4,7 @@ Loss: v-prediction at zero terminal SNR, min-SNR weighted, plus the same error i
 Ablations of its Table 3 are options: see :class:`MCLDOptions`.
 """
 
+import functools
 from dataclasses import dataclass
 from dataclasses import field as option
 from pathlib import Path
@@ -96,7 +97,6 @@ class MCLD(DualUNet):
                 self.modules_.mfca[site.key].to_k.load_state_dict(block.attn2.to_k.state_dict())
                 self.modules_.mfca[site.key].to_v.load_state_dict(block.attn2.to_v.state_dict())
         self.modules_.pose_guider.zero_output()
-        self._null_token: Tensor | None = None
 
     @property
     def _focal_face(self) -> bool:
@@ -140,22 +140,19 @@ class MCLD(DualUNet):
             noise = draws.normal(image.shape[-1])[:, None]
             image = image + self.options.clip_jitter * image.std(-1, keepdim=True) * noise
             if self.options.null_condition == "published" and draws.shared_uniform() < self.options.drop:
-                image = self._null(image).expand_as(image)
+                image = self._null_token.to(image).expand_as(image)
         features = [(ReferenceCondition(), self.sites)]
         memories = remember(self.reference, self.denoising, features, self.reads(batch), image)
         focal = self._mfca(image, texture, self.modules_.face_projector(batch["face"][:, None]))
         return [*memories, project(self.denoising, focal, self.sites, image)]
 
-    def _null(self, like: Tensor) -> Tensor:
-        if self._null_token is None:
-            folder = self.options.clip_vision
-            token = torch.zeros(self.context_dim)
-            if folder is not None:
-                encoder = load_clip_vision(folder)
-                # Zero pixels of the encoder's normalised input, as published: grey, not black.
-                token = encoder.embed(torch.zeros(1, 3, encoder.side, encoder.side))[0]
-            self._null_token = token
-        return self._null_token.to(like)
+    @functools.cached_property
+    def _null_token(self) -> Tensor:
+        if self.options.clip_vision is None:
+            return torch.zeros(self.context_dim)
+        encoder = load_clip_vision(self.options.clip_vision)
+        # Zero pixels of the encoder's normalised input, as published: grey, not black.
+        return encoder.embed(torch.zeros(1, 3, encoder.side, encoder.side))[0]
 
     def _mfca(self, image: Tensor, texture: Tensor, face: Tensor) -> MFCACondition:
         options = self.options
