@@ -109,7 +109,3 @@ def test_node_signatures_are_as_committed(client):
     assert signatures == json.loads(SNAPSHOT.read_text(encoding="utf-8")), (
         f"If the change is meant, delete {SNAPSHOT.name}, run this test and commit what it writes."
     )
-
-
-def test_the_pack_imports_in_a_tenth_of_a_second(server):
-    assert server.pack_import_seconds is not None and server.pack_import_seconds <= 0.1
