@@ -6,6 +6,7 @@ demo recipes' size (128×96 pixels, 64 wide), in interleaved rounds.
 """
 
 import argparse
+import dataclasses
 import json
 import platform
 import statistics
@@ -24,12 +25,14 @@ from diffusers.models.attention_processor import AttnProcessor2_0  # noqa: E402
 
 from training.draws import Draws  # noqa: E402
 from training.methods import METHODS  # noqa: E402
-from training.methods.dual_unet import DualUNet  # noqa: E402
+from training.methods.dual_unet import DualUNet, added  # noqa: E402
+from training.objectives import noised  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved, ratio  # noqa: E402
 
 RECIPES = Path(__file__).resolve().parent.parent / "training" / "recipes"
+PLAIN = "plain diffusers loop"
 HEIGHT, WIDTH, TEXTURE, LABELS = 128, 96, 128, 20
 
 
@@ -65,14 +68,12 @@ def plain_loop(method: DualUNet, source: str) -> Callable[[dict, Draws], torch.T
         method.denoising.set_attn_processor(processors(method.denoising, Read))
         clean = batch["target_latent"]
         noise, steps = draws.normal(*clean.shape[1:]), draws.integers(1000)
-        noisy = method.noise.add_noise(clean, noise, steps)
-        truth = method.noise.get_velocity(clean, noise, steps) if method.name == "mcld" else noise
+        noisy, truth = noised(method.noise, clean, noise, steps)
         context = clean.new_zeros(len(clean), 1, method.context_dim)
         method.reference(batch[source], torch.zeros(len(clean)), encoder_hidden_states=context)
         pose = method.encode_pose(batch)
-        handle = method.denoising.conv_in.register_forward_hook(lambda module, given, result: result + pose)
-        prediction = method.denoising(noisy, steps, encoder_hidden_states=context).sample
-        handle.remove()
+        with added(method.denoising.conv_in, pose):
+            prediction = method.denoising(noisy, steps, encoder_hidden_states=context).sample
         bank.clear()
         for unet, before in zip((method.reference, method.denoising), kept, strict=True):
             unet.set_attn_processor(dict(before))
@@ -106,30 +107,39 @@ def batch_of(method: DualUNet, rows: int) -> dict[str, torch.Tensor]:
     }
 
 
+def step(method: DualUNet, batch: dict, loss: Callable[[dict, Draws], torch.Tensor]) -> Callable[[], None]:
+    """One whole step of the trainer's: loss, gradients, AdamW."""
+    optimizer = torch.optim.AdamW(method.trained(), lr=1e-5, fused=True)
+
+    def run() -> None:
+        loss(batch, Draws(0, range(len(batch["target_latent"])), 0)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return run
+
+
 def measure(name: str, rows: int, rounds: int) -> dict[str, dict[str, float | None]]:
     """Samples a second, ratio and memory of our step and of the plain loop's."""
     recipe = read_recipe(RECIPES / f"demo_{name}.yaml")
     method = METHODS[name](recipe.options, recipe.seed)
     batch = batch_of(method, rows)
-    optimizer = torch.optim.AdamW(method.trained(), lr=1e-5)
     plain = plain_loop(method, "texture_latent" if name == "mcld" else "source_latent")
-
-    def step(loss: Callable[[dict, Draws], torch.Tensor]) -> None:
-        loss(batch, Draws(0, range(rows), 0)).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
     variants = {
-        name: lambda: step(lambda given, draws: sum(method(given, draws).values())),
-        "plain diffusers loop": lambda: step(plain),
+        name: step(method, batch, lambda given, draws: sum(method(given, draws).values())),
+        PLAIN: step(method, batch, plain),
     }
+    if name == "truepose":
+        # What the plain loop does, by way of our processors: the difference is what they cost.
+        same = METHODS[name](dataclasses.replace(recipe.options, fusion="reference", caa=False), recipe.seed)
+        variants["truepose, B2"] = step(same, batch, lambda given, draws: sum(same(given, draws).values()))
     for variant in variants.values():
         variant()
     seconds = interleaved(variants, rounds)
     return {
         variant: {
             "samples_per_second": rows / statistics.median(seconds[variant]),
-            "ratio": ratio(seconds, variant, "plain diffusers loop"),
+            "ratio": ratio(seconds, variant, PLAIN),
             "peak_mib": extra_peak_mib(run),
         }
         for variant, run in variants.items()

@@ -3,6 +3,7 @@
 Sites carry ComfyUI's names, so that weights trained here load there.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ class _ConditionProcessor:
         return _output(attention, self.attend(q, k, v, attention.heads))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        @functools.cache
         def plain() -> Tensor:
             inner = fused_attention if self.previous is None else self.previous.attend
             return inner(q, k, v, heads)
@@ -144,7 +146,9 @@ class _ConditionProcessor:
         answer = self.condition.answer(self.memory.to(q), query)
         if self.keep is None or self.keep.all():
             return answer
-        return torch.where(self.keep[:, None, None], answer, plain())
+        rows = ~self.keep
+        null = plain()[rows] if self.previous else fused_attention(q[rows], k[rows], v[rows], heads)
+        return answer.index_put((rows,), null)
 
 
 @contextmanager

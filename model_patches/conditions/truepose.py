@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -73,11 +74,11 @@ class CAACondition(SourceCondition):
     count: int = 2
     weights: TruePose | None = None
     attention_name = "attn2"
+    _tokens: dict[tuple, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
-        device, rows = source.q.device, source.q.shape[0]
-        number = self.regions.shape[1]
-        labels = label_tokens(self.labels.to(device), number, source.grid).expand(rows, -1)
+        rows, number = source.q.shape[0], self.regions.shape[1]
+        labels = self._labels(source.grid, source.q.device).expand(rows, -1)
         scores = region_scores(source.q, source.k, source.heads, labels, number)
         chosen, exists = neglected_regions(scores, self.count)
         tokens = take_regions(self.regions.to(source.q).expand(rows, -1, -1), chosen)
@@ -87,6 +88,12 @@ class CAACondition(SourceCondition):
         else:
             key, value = self.weights.caa[site.key].keys_values(self.weights.region_projection(tokens))
         return Memory(key, value, None if exists.all() else exists)
+
+    def _labels(self, grid: tuple[int, int], device: torch.device) -> Tensor:
+        """The parsing on a site's tokens, which many sites share."""
+        if (grid, device) not in self._tokens:
+            self._tokens[grid, device] = label_tokens(self.labels.to(device), self.regions.shape[1], grid)
+        return self._tokens[grid, device]
 
     def answer(self, memory: Memory, query: Query) -> Tensor:
         aligned = alignment_attention(query.q, memory.key, memory.value, query.heads, memory.exists, query.attention)
