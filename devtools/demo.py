@@ -1,9 +1,10 @@
-"""``python dev.py demo``: the TruePose graph, as it is shared, in a real ComfyUI, with the pack's own weights."""
+"""``python dev.py demo``: the graphs of TruePose and MCLD on the pack's own weights, in a real ComfyUI."""
 
 import argparse
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -16,7 +17,7 @@ from .say import say
 from .server import Server
 
 PHOTOS = ROOT / "workflows" / "inputs"
-GRAPH = ROOT / "workflows" / "truepose.json"
+GRAPHS = {"truepose": "TruePose", "mcld_demo": "MCLD"}
 OUTPUT = home_folder(ROOT) / "demo"
 
 
@@ -56,6 +57,30 @@ def contact_sheet(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
     return sheet
 
 
+def show_graph(client: Client, name: str) -> Callable[..., Image.Image]:
+    """Queue a shared graph and tell how it goes; what gives the picture of a node, by its type and title."""
+    say(f"Queueing workflows/{name}.json.")
+    prompt = read_graph(client, ROOT / "workflows" / f"{name}.json")
+
+    def show(kind: str, data: dict) -> None:
+        if kind == "executing" and data["node"] is not None:
+            say(f"  {prompt[data['node']]['_meta']['title']}")
+        elif kind == "progress" and data["max"] > 1:
+            say(f"    {data['value']}/{data['max']}")
+
+    result = client.run(prompt, show)
+    say(f"  {result.seconds:.0f} s")
+
+    def picture(type_: str, title: str = "") -> Image.Image:
+        return Image.open(io.BytesIO(client.images(result, node_of(prompt, type_, title))[0])).convert("RGB")
+
+    return picture
+
+
+def photo(name: str) -> Image.Image:
+    return Image.open(PHOTOS / f"mannequin_demo_{name}.png").convert("RGB")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py demo", description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=OUTPUT, help=f"default: {OUTPUT}")
@@ -67,35 +92,26 @@ def main() -> int:
             f"  {server.url}, ready after {server.start_seconds:.0f} s; pack imported in {server.pack_import_seconds} s"
         )
         client = Client(server.url)
-        say(f"Queueing {GRAPH.relative_to(ROOT)}.")
-
-        def show(kind: str, data: dict) -> None:
-            if kind == "executing" and data["node"] is not None:
-                say(f"  {prompt[data['node']]['_meta']['title']}")
-            elif kind == "progress" and data["max"] > 1:
-                say(f"    {data['value']}/{data['max']}")
-
-        prompt = read_graph(client, GRAPH)
-        result = client.run(prompt, show)
-
-        def picture(type_: str, title: str = "") -> Image.Image:
-            return Image.open(io.BytesIO(client.images(result, node_of(prompt, type_, title))[0])).convert("RGB")
-
-        made = picture("SaveImage")
-        made.save(output / "truepose.png")
+        of = {name: show_graph(client, name) for name in GRAPHS}
+        made = {title: of[name]("SaveImage") for name, title in GRAPHS.items()}
         sheet = contact_sheet(
             [
-                ("source", Image.open(PHOTOS / "mannequin_demo_source.png").convert("RGB")),
-                ("parsing", picture("MannequinPreviewParsing")),
-                ("pose from", Image.open(PHOTOS / "mannequin_demo_pose.png").convert("RGB")),
-                ("target pose", picture("PreviewImage")),
-                ("result", made),
+                ("source", photo("source")),
+                ("parsing", of["truepose"]("MannequinPreviewParsing")),
+                ("texture map", of["mcld_demo"]("PreviewImage", "Texture map")),
+                ("pose from", photo("pose")),
+                ("target pose", of["truepose"]("PreviewImage")),
+                *made.items(),
             ]
         )
-        sheet.save(output / "contact_sheet.png")
-    say(f"Done in {result.seconds:.0f} s. The weights are the pack's demo: 96×128 pixels, trained on synthetic people.")
-    say(f"  result         {output / 'truepose.png'}")
-    say(f"  contact sheet  {output / 'contact_sheet.png'}")
+    files = {title: output / f"{name}.png" for name, title in GRAPHS.items()}
+    for title, file in files.items():
+        made[title].save(file)
+    files["contact sheet"] = output / "contact_sheet.png"
+    sheet.save(files["contact sheet"])
+    say("Done. The weights are the pack's demo: 96×128 pixels, trained on synthetic people.")
+    for title, file in files.items():
+        say(f"  {title:<14} {file}")
     return 0
 
 

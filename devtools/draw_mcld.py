@@ -151,47 +151,10 @@ def finish(
     looks: Sequence[tuple[Drawn, str]],
 ) -> None:
     """From conditions to a saved picture."""
-    mcld = nets["mcld"]
     pose = graph.add(3, "MannequinDensePoseImage", densepose=target["surface"]["DENSEPOSE"], convention="VUI")
     pose = squashed(graph, 4, "Target pose, squashed", pose["IMAGE"])
     seen = squashed(graph, 4, "Source, squashed", source["photo"]["IMAGE"])
-    latent = graph.add(5, "VAEEncode", "Texture to latent", pixels=texture, vae=nets["vae"]["VAE"])
-    focal = graph.add(
-        5,
-        "MannequinMCLDConditioning",
-        mcld=mcld["mcld"],
-        clip_vision=nets["vision"]["CLIP_VISION"],
-        image=seen["IMAGE"],
-        texture=texture,
-        face=face["FACE_EMBEDDING"],
-    )
-    reference = graph.add(
-        6,
-        "MannequinSourceNet",
-        "ReferenceNet",
-        model=mcld["reference"],
-        latent=latent["LATENT"],
-        conditioning=focal["source_token"],
-    )
-    posed = graph.add(6, "MannequinApplyPoseGuider", model=mcld["MODEL"], mcld=mcld["mcld"], pose=pose["IMAGE"])
-    referred = graph.add(7, "MannequinApplyReference", model=posed["MODEL"], source=reference["SOURCE_NET"])
-    aggregated = graph.add(7, "MannequinApplyMFCA", model=referred["MODEL"], mcld=mcld["mcld"], tokens=focal["tokens"])
-    noise = graph.add(7, "EmptyLatentImage", width=SIDE, height=SIDE, batch_size=1)
-    sampled = graph.add(
-        8,
-        "KSampler",
-        model=aggregated["MODEL"],
-        positive=focal["positive"],
-        negative=focal["negative"],
-        latent_image=noise["LATENT"],
-        seed=0,
-        steps=20,
-        cfg=3.5,
-        sampler_name="ddim",
-        scheduler="simple",
-        denoise=1.0,
-    )
-    picture = graph.add(8, "VAEDecode", samples=sampled["LATENT"], vae=nets["vae"]["VAE"])
+    picture = sampled(graph, nets, seen["IMAGE"], (texture, texture), face["FACE_EMBEDDING"], pose["IMAGE"])
     whole = graph.add(
         8,
         "MannequinPasteBack",
@@ -204,3 +167,56 @@ def finish(
     graph.add(9, "SaveImage", "Result", images=whole["IMAGE"], filename_prefix=prefix)
     for number, look in enumerate(looks, 1):
         graph.add(9, "PreviewImage", f"Texture map {number}" if len(looks) > 1 else "Texture map", images=look)
+
+
+def sampled(
+    graph: Graph,
+    nets: dict[str, Drawn],
+    photo: tuple[Drawn, str],
+    textures: tuple[tuple[Drawn, str], tuple[Drawn, str]],
+    face: tuple[Drawn, str],
+    pose: tuple[Drawn, str],
+    width: int = SIDE,
+    height: int = SIDE,
+    steps: int = 20,
+    cfg: float = 3.5,
+) -> Drawn:
+    """From conditions to a picture; ``textures`` are the map that is encoded to a latent, and the one CLIP looks at."""
+    mcld = nets["mcld"]
+    latent = graph.add(5, "VAEEncode", "Texture to latent", pixels=textures[0], vae=nets["vae"]["VAE"])
+    focal = graph.add(
+        5,
+        "MannequinMCLDConditioning",
+        mcld=mcld["mcld"],
+        clip_vision=nets["vision"]["CLIP_VISION"],
+        image=photo,
+        texture=textures[1],
+        face=face,
+    )
+    reference = graph.add(
+        6,
+        "MannequinSourceNet",
+        "ReferenceNet",
+        model=mcld["reference"],
+        latent=latent["LATENT"],
+        conditioning=focal["source_token"],
+    )
+    posed = graph.add(6, "MannequinApplyPoseGuider", model=mcld["MODEL"], mcld=mcld["mcld"], pose=pose)
+    referred = graph.add(7, "MannequinApplyReference", model=posed["MODEL"], source=reference["SOURCE_NET"])
+    aggregated = graph.add(7, "MannequinApplyMFCA", model=referred["MODEL"], mcld=mcld["mcld"], tokens=focal["tokens"])
+    noise = graph.add(7, "EmptyLatentImage", width=width, height=height, batch_size=1)
+    latents = graph.add(
+        8,
+        "KSampler",
+        model=aggregated["MODEL"],
+        positive=focal["positive"],
+        negative=focal["negative"],
+        latent_image=noise["LATENT"],
+        seed=0,
+        steps=steps,
+        cfg=cfg,
+        sampler_name="ddim",
+        scheduler="simple",
+        denoise=1.0,
+    )
+    return graph.add(8, "VAEDecode", samples=latents["LATENT"], vae=nets["vae"]["VAE"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .client import Client
 from .draw_mcld import garment_swap, identity_swap, mcld
+from .draw_mcld_demo import mcld_demo
 from .draw_preprocess import preprocess
 from .graph_drawing import Drawn, Graph, from_hub
 from .host import ROOT
@@ -306,6 +307,7 @@ GRAPHS = {
     "truepose": truepose,
     "truepose_training_free": training_free,
     "style_transfer": style_transfer,
+    "mcld_demo": mcld_demo,
     "mcld": mcld,
     "mcld_garment_swap": garment_swap,
     "mcld_identity_swap": identity_swap,

@@ -57,6 +57,17 @@ def test_mcld_makes_a_picture(client, models, name):
     assert made.std() > 5
 
 
+def test_the_demo_weights_put_somebody_into_the_pose(client):
+    """The small graph as it is shared: what stands where the target's DensePose does is no background."""
+    prompt = read_graph(client, ROOT / "workflows" / "mcld_demo.json")
+    made = picture(client, client.run(prompt), node_of(prompt, "SaveImage")).astype(float)
+    surface = np.asarray(Image.open(ROOT / "workflows" / "inputs" / "mannequin_demo_pose_iuv.png"))[..., 0] > 0
+    assert made.shape[:2] == surface.shape
+    background = np.median(made[~surface], axis=0)
+    distance = np.abs(made - background).mean(-1)
+    assert distance[surface].mean() > 3 * distance[~surface].mean()
+
+
 def test_every_condition_counts(client, models):
     """Another texture, face, pose or photo is another picture; the null condition's strength matters."""
     prompt = small(read_graph(client, GRAPHS["mcld"]))

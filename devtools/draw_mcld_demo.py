@@ -1,0 +1,77 @@
+"""MCLD's example graph on the pack's own weights, which needs no download."""
+
+from .draw_mcld import sampled
+from .graph_drawing import Graph
+
+#: What the demo weights were trained at: pictures, and the texture map that ReferenceNet reads.
+WIDTH, HEIGHT, TEXTURE = 96, 128, 128
+STEPS, GUIDANCE = 25, 1.5
+
+
+def mcld_demo(info: dict) -> Graph:
+    """Figure 2 of the paper, small."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**MCLD, small** (Figure 2 of the paper): the pack's **demo** weights, 96×128 pixels, trained on synthetic "
+        "people like these. DensePose is read from pictures that came with them, and CLIP's view of the face stands "
+        "where MCLD has insightface's. For photos take the graph *mcld*.",
+    )
+    nets = {
+        "mcld": graph.add(0, "MannequinLoadMCLD", weights="demo_mcld.safetensors"),
+        "vae": graph.add(0, "VAELoader", vae_name="demo_vae.safetensors"),
+        "vision": graph.add(0, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors"),
+    }
+    photo = graph.add(1, "LoadImage", "Source", image="mannequin_demo_source.png")
+    fitted = graph.add(
+        2,
+        "ImageScale",
+        "Source, at the model's size",
+        image=photo["IMAGE"],
+        upscale_method="lanczos",
+        width=WIDTH,
+        height=HEIGHT,
+        crop="center",
+    )
+    surfaces = {}
+    for title, name in (("Source", "source"), ("Target pose", "pose")):
+        picture = graph.add(1, "LoadImage", f"{title}: IUV", image=f"mannequin_demo_{name}_iuv.png")
+        surfaces[name] = graph.add(
+            2, "MannequinImportDensePose", f"{title}: DensePose", image=picture["IMAGE"], order="IUV"
+        )
+    pose = graph.add(3, "MannequinDensePoseImage", densepose=surfaces["pose"]["DENSEPOSE"], convention="VUI")
+    texture = graph.add(3, "MannequinTextureMap", image=fitted["IMAGE"], densepose=surfaces["source"]["DENSEPOSE"])
+    small = graph.add(
+        4,
+        "MannequinFitImage",
+        "Texture, at the model's size",
+        image=texture["texture"],
+        size="width × height",
+        width=TEXTURE,
+        height=TEXTURE,
+        mode="squash",
+    )
+    parsing = graph.add(3, "MannequinParsePerson", image=fitted["IMAGE"])
+    regions = graph.add(
+        4,
+        "MannequinEncodeRegions",
+        clip_vision=nets["vision"]["CLIP_VISION"],
+        image=fitted["IMAGE"],
+        parsing=parsing["PARSING"],
+    )
+    face = graph.add(4, "MannequinFaceOfRegions", regions=regions["REGION_EMBEDDINGS"])
+    picture = sampled(
+        graph,
+        nets,
+        fitted["IMAGE"],
+        (small["IMAGE"], texture["texture"]),
+        face["face_embedding"],
+        pose["IMAGE"],
+        WIDTH,
+        HEIGHT,
+        STEPS,
+        GUIDANCE,
+    )
+    graph.add(9, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/mcld_demo")
+    graph.add(9, "PreviewImage", "Texture map", images=texture["texture"])
+    return graph

@@ -1,0 +1,67 @@
+"""The demo weights in a shared graph of a real server, and the same weights in training's diffusers host."""
+
+import comfy.sample
+import pytest
+import torch
+from host_graph import HostGraph
+from safetensors.torch import load_file
+
+from devtools.demo import node_of, read_graph
+from devtools.host import ROOT
+from preprocessors.labels import LIP_20
+from training.sampling import load_predictor
+
+WEIGHTS = ROOT / "weights"
+SEED = 3
+#: The trainer's autoencoder works in the UNet's scale, the host's latents are Stable Diffusion's.
+SCALE = 0.18215
+
+
+def truepose_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor]:
+    """What the trainer's TruePose is given, read off the graph's links."""
+    labels = graph.value(node_of(prompt, "MannequinParsePerson")).labels
+    selected = graph.value(node_of(prompt, "MannequinSelectParsing"))[0] > 0
+    return {
+        "source_latent": encode(graph.value(node_of(prompt, "ImageScale"))),
+        "parsing": labels,
+        # The trainer is given labels where the graph's mask has pixels.
+        "implied": torch.stack([selected[labels[0] == label].any() for label in range(len(LIP_20))])[None],
+        "regions": graph.value(node_of(prompt, "MannequinEncodeRegions"))[1],
+        "skeleton": graph.value(node_of(prompt, "MannequinDrawPose")) * 255,
+    }
+
+
+def mcld_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor]:
+    """What the trainer's MCLD is given."""
+    tokens = graph.value(node_of(prompt, "MannequinMCLDConditioning"), 2)
+    return {
+        "texture_latent": encode(graph.value(node_of(prompt, "MannequinFitImage", "Texture, at the model's size"))),
+        "clip": tokens.image[:, 0],
+        "texture_clip": tokens.texture[:, 0],
+        "face": graph.value(node_of(prompt, "MannequinFaceOfRegions")).raw,
+        # The graph's picture is V, U, I.
+        "iuv": graph.value(node_of(prompt, "MannequinDensePoseImage")).flip(-1) * 255,
+    }
+
+
+@pytest.mark.parametrize(("name", "batch_of"), [("truepose", truepose_batch), ("mcld_demo", mcld_batch)])
+def test_a_shared_graph_is_what_training_samples(client, server, name, batch_of):
+    prompt = read_graph(client, ROOT / "workflows" / f"{name}.json")
+    sampler = next(number for number, node in prompt.items() if "steps" in node["inputs"] and "cfg" in node["inputs"])
+    settings = prompt[sampler]["inputs"]
+    settings["seed"] = SEED
+    saved = {"class_type": "SaveLatent", "inputs": {"samples": [sampler, 0], "filename_prefix": f"two_hosts/{name}"}}
+    client.run({**prompt, "latent": saved})
+    file = max((server.base / "output" / "two_hosts").glob(f"{name}*.latent"))
+    theirs = load_file(file)["latent_tensor"] * SCALE
+
+    weights = WEIGHTS / "models" / f"demo_{name.removesuffix('_demo')}.safetensors"
+    predictor = load_predictor(weights, WEIGHTS / "vae" / "demo_vae.safetensors")
+    batch = batch_of(
+        prompt, HostGraph(prompt), lambda image: predictor.autoencoder.encode(image.movedim(-1, 1) * 2 - 1)
+    )
+    noise = comfy.sample.prepare_noise(torch.zeros_like(theirs), SEED)
+    ours = predictor.method.sample(batch, noise, settings["steps"], settings["cfg"])
+    pictures = [predictor.autoencoder.decode(latent) / 2 + 0.5 for latent in (ours, theirs)]
+    assert float((pictures[0] - pictures[1]).abs().max()) < 1e-3
+    assert float(pictures[0].std()) > 0.05
