@@ -14,8 +14,9 @@ def mcld_demo(info: dict) -> Graph:
     graph.note(
         0,
         "**MCLD, small** (Figure 2 of the paper): the pack's **demo** weights, 96×128 pixels, trained on synthetic "
-        "people like these. DensePose is read from pictures that came with them, and CLIP's view of the face stands "
-        "where MCLD has insightface's. For photos take the graph *mcld*.",
+        "people like these. They know poses and skin, and little of clothes yet. DensePose is read from pictures that "
+        "came with them, and CLIP's view of the face stands where MCLD has insightface's. For photos take the graph "
+        "*mcld*.",
     )
     nets = {
         "mcld": graph.add(0, "MannequinLoadMCLD", weights="demo_mcld.safetensors"),
