@@ -107,6 +107,11 @@ def batch_of(method: DualUNet, rows: int) -> dict[str, torch.Tensor]:
     }
 
 
+def own_loss(method: DualUNet) -> Callable[[dict, Draws], torch.Tensor]:
+    """The method's own loss."""
+    return lambda batch, draws: sum(method(batch, draws).values())
+
+
 def step(method: DualUNet, batch: dict, loss: Callable[[dict, Draws], torch.Tensor]) -> Callable[[], None]:
     """One whole step of the trainer's: loss, gradients, AdamW."""
     optimizer = torch.optim.AdamW(method.trained(), lr=1e-5, fused=True)
@@ -126,13 +131,13 @@ def measure(name: str, rows: int, rounds: int) -> dict[str, dict[str, float | No
     batch = batch_of(method, rows)
     plain = plain_loop(method, "texture_latent" if name == "mcld" else "source_latent")
     variants = {
-        name: step(method, batch, lambda given, draws: sum(method(given, draws).values())),
+        name: step(method, batch, own_loss(method)),
         PLAIN: step(method, batch, plain),
     }
     if name == "truepose":
         # What the plain loop does, by way of our processors: the difference is what they cost.
         same = METHODS[name](dataclasses.replace(recipe.options, fusion="reference", caa=False), recipe.seed)
-        variants["truepose, B2"] = step(same, batch, lambda given, draws: sum(same(given, draws).values()))
+        variants["truepose, B2"] = step(same, batch, own_loss(same))
     for variant in variants.values():
         variant()
     seconds = interleaved(variants, rounds)

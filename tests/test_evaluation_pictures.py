@@ -18,7 +18,7 @@ from training.evaluation.predictors import CopySource, Folder, GarmentMean
 from training.evaluation.protocols import PROTOCOLS
 from training.evaluation.resampling import resized
 
-CFLD, PIDM = PROTOCOLS["cfld"], PROTOCOLS["pidm"]
+CFLD = PROTOCOLS["cfld"]
 
 
 # Pictures

@@ -3,6 +3,7 @@
 import comfy.sample
 import pytest
 import torch
+from comfy.latent_formats import SD15
 from host_graph import HostGraph
 from safetensors.torch import load_file
 
@@ -13,8 +14,6 @@ from training.sampling import load_predictor
 
 WEIGHTS = ROOT / "weights"
 SEED = 3
-#: The trainer's autoencoder works in the UNet's scale, the host's latents are Stable Diffusion's.
-SCALE = 0.18215
 
 
 def truepose_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor]:
@@ -47,13 +46,14 @@ def mcld_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor
 @pytest.mark.parametrize(("name", "batch_of"), [("truepose", truepose_batch), ("mcld_demo", mcld_batch)])
 def test_a_shared_graph_is_what_training_samples(client, server, name, batch_of):
     prompt = read_graph(client, ROOT / "workflows" / f"{name}.json")
-    sampler = next(number for number, node in prompt.items() if "steps" in node["inputs"] and "cfg" in node["inputs"])
+    sampler = node_of(prompt, "KSampler")
     settings = prompt[sampler]["inputs"]
     settings["seed"] = SEED
     saved = {"class_type": "SaveLatent", "inputs": {"samples": [sampler, 0], "filename_prefix": f"two_hosts/{name}"}}
     client.run({**prompt, "latent": saved})
     file = max((server.base / "output" / "two_hosts").glob(f"{name}*.latent"))
-    theirs = load_file(file)["latent_tensor"] * SCALE
+    # The trainer's latents are in the UNet's scale.
+    theirs = SD15().process_in(load_file(file)["latent_tensor"])
 
     weights = WEIGHTS / "models" / f"demo_{name.removesuffix('_demo')}.safetensors"
     predictor = load_predictor(weights, WEIGHTS / "vae" / "demo_vae.safetensors")

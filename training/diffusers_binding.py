@@ -147,6 +147,7 @@ class _ConditionProcessor:
         if self.keep is None or self.keep.all():
             return answer
         rows = ~self.keep
+        # What lies below may have a memory for every row; plain attention has none, and sees these rows alone.
         null = plain()[rows] if self.previous else fused_attention(q[rows], k[rows], v[rows], heads)
         return answer.index_put((rows,), null)
 

@@ -78,7 +78,7 @@ class CAACondition(SourceCondition):
 
     def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
         rows, number = source.q.shape[0], self.regions.shape[1]
-        labels = self._labels(source.grid, source.q.device).expand(rows, -1)
+        labels = self._labels_at(source.grid, source.q.device).expand(rows, -1)
         scores = region_scores(source.q, source.k, source.heads, labels, number)
         chosen, exists = neglected_regions(scores, self.count)
         tokens = take_regions(self.regions.to(source.q).expand(rows, -1, -1), chosen)
@@ -89,7 +89,7 @@ class CAACondition(SourceCondition):
             key, value = self.weights.caa[site.key].keys_values(self.weights.region_projection(tokens))
         return Memory(key, value, None if exists.all() else exists)
 
-    def _labels(self, grid: tuple[int, int], device: torch.device) -> Tensor:
+    def _labels_at(self, grid: tuple[int, int], device: torch.device) -> Tensor:
         """The parsing on a site's tokens, which many sites share."""
         if (grid, device) not in self._tokens:
             self._tokens[grid, device] = label_tokens(self.labels.to(device), self.regions.shape[1], grid)
