@@ -6,10 +6,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from preprocessors.labels import LIP_20
 from training import evaluate
+from training.autoencoders import TinyAutoencoder
 from training.data.records import Pair, Record
 from training.data.store import begin, files_of, left_to_do
 from training.evaluation.pose_metric import PoseError
@@ -100,6 +103,22 @@ def test_pidm_two_pairs_and_names(store, tmp_path, capsys):
     assert len(rows(tmp_path / "per_pair.csv")) == 4
 
 
+def test_what_the_autoencoder_leaves_is_a_bound(store, tmp_path, capsys):
+    torch.manual_seed(0)
+    network, file = TinyAutoencoder(), tmp_path / "vae.safetensors"
+    save_file(network.state_dict(), file)
+    words = [f"--predictor={text}" for text in ("autoencoder", "copy", "garment-mean")]
+    words += [f"--autoencoder={file}", "--against=copy of the source", "--save-images"]
+    assert run(store, tmp_path / "out", *words) == 0
+    means, differences = capsys.readouterr().out.split("Mean differences")
+    assert "| cfld, 6 pairs | the target through the autoencoder | copy of the source | garment means |" in means
+    assert "| cfld, 6 pairs | garment means |" in differences
+    made = Image.open(tmp_path / "out" / "images" / "the_target_through_the_autoencoder" / "p0_0_to_p0_1.png")
+    target = torch.from_numpy(Six().record("p0_1").image)[None].movedim(-1, 1) / 127.5 - 1
+    again = (network.decode(network.encode(target)).clamp(-1, 1)[0].movedim(0, -1) + 1) * 127.5
+    assert np.abs(np.asarray(made, np.float32) - again.numpy()).max() <= 0.5 + 1e-3
+
+
 class Half:
     """A trained model: half of the source; stopped by the user at the given picture."""
 
@@ -158,6 +177,7 @@ def test_a_stopped_run_goes_on(store, tmp_path, model, capsys):
     [
         (["--predictor=copy", "--predictor=copy"], "Two predictors are called 'copy of the source'"),
         (["--predictor=copy", "--name=a", "--name=b"], "1 predictors and 2 names"),
+        (["--predictor=autoencoder"], "'autoencoder' makes latents. Give the autoencoder"),
         (["--predictor=copies"], "no predictor 'copies', and no file"),
         (["--predictor=folder:/nowhere/at/all"], "no folder /nowhere/at/all"),
         (["--predictor=copy", "--against=nobody"], "--against 'nobody' is none of the predictors"),

@@ -5,6 +5,7 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
   copy           the source as it is
   garment-mean   the source's mean colour of every label, painted by the target's parsing
   target         the target itself: what the metrics say of a perfect result
+  autoencoder    the target through --autoencoder: what no model that works in its latents can exceed
   folder:PATH    results made elsewhere, under the names that PCDMs' or MCLD's code gives them, or --pattern
   FILE           a trained model's weights
 
@@ -34,6 +35,9 @@ from .evaluation.run import Evaluation, Outcome, choose_pairs
 
 #: What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
+AUTOENCODER = "autoencoder"
+#: Predictors that are given the target: they take no part in comparisons.
+BOUNDS = ("target", AUTOENCODER)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +80,7 @@ def evaluate(options: argparse.Namespace) -> str:
     for name, predictor in predictors.items():
         with bar(name, len(evaluation.pairs), "pair") as shown:
             outcomes.append(evaluation.run(name, predictor, shown.update))
-    bounds = {name for name, text in zip(predictors, options.predictor, strict=True) if text == "target"}
+    bounds = {name for name, text in zip(predictors, options.predictor, strict=True) if text in BOUNDS}
     return write_report(evaluation, outcomes, bounds, options.against, options.out)
 
 
@@ -110,13 +114,18 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol) -
     if text.startswith("folder:"):
         return Folder(Path(text.removeprefix("folder:")).expanduser(), protocol, options.pattern)
     file = Path(text).expanduser()
-    if not file.exists():
+    if text != AUTOENCODER and not file.exists():
         raise TrainingError(
-            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, target, folder:PATH "
-            "or the weights of a trained model."
+            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, target, autoencoder, "
+            "folder:PATH or the weights of a trained model."
         )
     if options.autoencoder is None:
         raise TrainingError(f"'{text}' makes latents. Give the autoencoder it was trained with: --autoencoder FILE.")
+    if text == AUTOENCODER:
+        from .autoencoders import load_autoencoder
+        from .evaluation.autoencoded import Autoencoded
+
+        return Autoencoded(load_autoencoder(options.autoencoder.expanduser()))
     from .sampling import load_predictor
 
     return load_predictor(file, options.autoencoder.expanduser(), batch=options.batch, **_sampling(options))
@@ -144,8 +153,10 @@ def _predictors(options: argparse.Namespace, protocol: Protocol) -> dict[str, Pr
 def _kept(options: argparse.Namespace, name: str, text: str, predictor: Predictor) -> KeptPictures:
     made_by = {"predictor": text, "data": options.store, "protocol": options.protocol, "pattern": options.pattern}
     file = Path(text).expanduser()
+    if text == AUTOENCODER or file.is_file():
+        made_by |= {"autoencoder": str(options.autoencoder)}
     if file.is_file():
-        made_by |= _sampling(options) | {"autoencoder": str(options.autoencoder)}
+        made_by |= _sampling(options)
         made_by |= {"bytes": file.stat().st_size, "changed": file.stat().st_mtime_ns}
     return KeptPictures(predictor, options.out / "images" / folder_name(name), made_by)
 
