@@ -19,7 +19,10 @@ from devtools.host import import_host
 import_host()
 
 import torch  # noqa: E402
-from mannequin.model_patches import comfy_binding  # noqa: E402
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_pose import apply_pose
+from mannequin.model_patches.comfy_sampling import open_run
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.comfy_mcld import load_mcld  # noqa: E402
 from mannequin.model_patches.conditions import MFCACondition, Query, ReferenceCondition  # noqa: E402
 from mannequin.model_patches.scope import Scope  # noqa: E402
@@ -91,16 +94,16 @@ class Bench:
         self.texture = torch.randn(1, 1, width, generator=generator)
         self.face = torch.randn(1, 16, width, generator=generator)
         self.pose = torch.rand(1, 3, side, side, generator=generator)
-        self.source = comfy_binding.SourceNet(self.reference, torch.randn(latent, generator=generator), self.token)
+        self.source = SourceNet(self.reference, torch.randn(latent, generator=generator), self.token)
 
     def patched(self, reference: type | None, focal: type | None, pose: bool = True) -> Any:
         model = self.model
         if reference is not None:
-            model = comfy_binding.apply_condition(model, reference(), self.source, "all", Scope())
+            model = apply_condition(model, reference(), self.source, "all", Scope())
         if focal is not None:
             condition = focal(self.token, self.texture, self.face, self.modules.model)
-            model = comfy_binding.apply_condition(model, condition, None, "all", Scope(), self.modules)
-        return comfy_binding.apply_pose(model, self.modules, self.pose, Scope()) if pose else model
+            model = apply_condition(model, condition, None, "all", Scope(), self.modules)
+        return apply_pose(model, self.modules, self.pose, Scope()) if pose else model
 
     def step(self, options: dict, tokens: int = 1) -> torch.Tensor:
         unet = self.model.model.diffusion_model
@@ -121,7 +124,7 @@ class Bench:
         for name, model in models.items():
             options = dict(model.model_options["transformer_options"])
             options |= {"cond_or_uncond": [1, 0], "sigmas": torch.tensor([5.0])}
-            run = comfy_binding.open_run(SimpleNamespace(conds={}), options)
+            run = open_run(SimpleNamespace(conds={}), options)
             once[name] = timed(run.__enter__)
             runs[name] = run, options
         variants: dict[str, Callable[[], Any]] = {

@@ -18,7 +18,9 @@ from devtools.host import import_host
 import_host()
 
 import torch  # noqa: E402
-from mannequin.model_patches import comfy_binding  # noqa: E402
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_sampling import open_run
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.attention.hpfa import reweighted_self_attention  # noqa: E402
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model  # noqa: E402
 from mannequin.model_patches.conditions import (  # noqa: E402
@@ -73,7 +75,7 @@ class Bench:
         self.sizes = sizes
         self.latent = torch.randn(1, 4, height // 8, width // 8, generator=generator)
         self.context = torch.randn(1, 77, sizes.context_dim, generator=generator)
-        self.source = comfy_binding.SourceNet(self.model, torch.randn(self.latent.shape, generator=generator))
+        self.source = SourceNet(self.model, torch.randn(self.latent.shape, generator=generator))
         self.mask = torch.zeros(1, height, width, dtype=torch.bool)
         self.mask[:, height // 8 : -height // 8, width // 4 : -width // 4] = True
         self.labels = self.mask.to(torch.uint8)
@@ -83,14 +85,14 @@ class Bench:
     def patched(self, *conditions: Condition) -> Any:
         model = self.model
         for condition in conditions:
-            model = comfy_binding.apply_condition(model, condition, self.source, "all", Scope())
+            model = apply_condition(model, condition, self.source, "all", Scope())
         return model
 
     def opened(self, model: Any):
         """The model's options with an open run, as a sampler holds them."""
         options = dict(model.model_options["transformer_options"])
         options |= {"cond_or_uncond": [0], "sigmas": torch.tensor([5.0])}
-        return comfy_binding.open_run(SimpleNamespace(conds={}), options), options
+        return open_run(SimpleNamespace(conds={}), options), options
 
     def step(self, options: dict) -> torch.Tensor:
         unet = self.model.model.diffusion_model

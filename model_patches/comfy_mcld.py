@@ -7,7 +7,7 @@ import comfy.supported_models
 from torch import Tensor
 
 from .checkpoints import build_mcld, split_mcld
-from .comfy_binding import host_operations, host_patcher
+from .comfy_networks import host_operations, host_patcher
 from .comfy_unet import ZeroSNR, load_unet
 
 

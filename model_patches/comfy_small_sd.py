@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoints import CLIP_CONFIG_KEY
-from .comfy_binding import context_width, host_operations, host_patcher, transformer_blocks
+from .comfy_blocks import context_width, transformer_blocks
+from .comfy_networks import host_operations, host_patcher
 from .comfy_unet import host_model
 from .errors import PatchError
 from .networks.truepose import TruePose, TruePoseShape

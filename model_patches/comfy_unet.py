@@ -10,7 +10,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from .comfy_binding import host_patcher
+from .comfy_networks import host_patcher
 from .errors import PatchError
 from .unet_layout import HEAD, HEADS, UNetLayout, check_unet
 

@@ -3,7 +3,7 @@
 import torch
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import context_width
+from ..model_patches.comfy_blocks import context_width
 from .errors import names_itself
 
 

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..model_patches.comfy_guiders import RegionBlendGuider
 from .checks import check_numbers
-from .errors import names_itself
+from .errors import name_of, names_itself
 
 
 class MannequinRegionBlendGuider(io.ComfyNode):
@@ -55,7 +55,7 @@ class MannequinRegionBlendGuider(io.ComfyNode):
         cfg,
     ) -> io.NodeOutput:
         check_numbers(mask, "The mask")
-        guider = RegionBlendGuider(model, reference_model, mask)
+        guider = RegionBlendGuider(model, reference_model, mask, name_of(cls))
         guider.set_branches(positive, negative, reference_positive, reference_negative)
         guider.set_cfg(cfg)
         return io.NodeOutput(guider)

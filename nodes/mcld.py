@@ -7,15 +7,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..model_patches import comfy_binding
+from ..model_patches.comfy_apply import apply_condition
 from ..model_patches.comfy_mcld import load_mcld
+from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
 from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
 from .checks import check_numbers
-from .errors import names_itself
+from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import read_weights, weight_files
 from .types import FaceEmbedding, FocalTokens, MCLDWeights
@@ -200,8 +201,8 @@ class MannequinApplyMFCA(io.ComfyNode):
                 "MCLD, or set lambda_face to 0."
             )
         condition = MFCACondition(tokens.image, tokens.texture, tokens.face, weights, lambda_s, lambda_face)
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, condition, None, sites, scope, mcld))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, condition, None, sites, scope, mcld, name_of(cls)))
 
 
 class MannequinApplyPoseGuider(io.ComfyNode):
@@ -230,5 +231,5 @@ class MannequinApplyPoseGuider(io.ComfyNode):
     @names_itself
     def execute(cls, model, mcld, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
         check_numbers(pose, "The pose image")
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_pose(model, mcld, pose[..., :3].movedim(-1, 1), scope))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_pose(model, mcld, pose[..., :3].movedim(-1, 1), scope, name_of(cls)))

@@ -2,7 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import SourceNet, context_width
+from ..model_patches.comfy_blocks import context_width
+from ..model_patches.comfy_source import SourceNet
 from ..model_patches.errors import PatchError
 from .checks import check_numbers
 from .errors import names_itself

@@ -2,11 +2,12 @@
 
 from comfy_api.latest import io
 
-from ..model_patches import comfy_binding
 from ..model_patches.attention.hpfa import Reweighting
+from ..model_patches.comfy_apply import apply_condition
+from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.conditions import CAACondition, HPFACondition
 from .checks import check_covers, check_not_blank, check_numbers
-from .errors import names_itself
+from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .types import RegionEmbeddings, SourceNetwork, TruePoseWeights
 
@@ -111,8 +112,8 @@ class MannequinApplyHPFA(io.ComfyNode):
             hidden_space,
             fusion,
         )
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, condition, source, sites, scope, truepose))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, condition, source, sites, scope, truepose, name_of(cls)))
 
 
 class MannequinApplyCAA(io.ComfyNode):
@@ -167,8 +168,8 @@ class MannequinApplyCAA(io.ComfyNode):
         check_covers(labels, source.latent, "The parsing behind the region embeddings")
         weights = None if truepose is None else truepose.model
         condition = CAACondition(labels, embeddings, count, weights)
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, condition, source, sites, scope, truepose))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, condition, source, sites, scope, truepose, name_of(cls)))
 
 
 class MannequinApplyPoseEncoder(io.ComfyNode):
@@ -197,5 +198,5 @@ class MannequinApplyPoseEncoder(io.ComfyNode):
     @names_itself
     def execute(cls, model, truepose, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
         check_numbers(pose, "The pose image")
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_pose(model, truepose, pose[..., :3].movedim(-1, 1), scope))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_pose(model, truepose, pose[..., :3].movedim(-1, 1), scope, name_of(cls)))

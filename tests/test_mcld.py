@@ -3,7 +3,10 @@
 import pytest
 import torch
 from generated import TwoPeople
-from mannequin.model_patches import comfy_binding
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import transformer_blocks
+from mannequin.model_patches.comfy_networks import host_patcher
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.attention.mfca import selected_tokens, token_attention
 from mannequin.model_patches.attention.multihead import fused_attention
 from mannequin.model_patches.comfy_mcld import load_mcld
@@ -91,7 +94,7 @@ class TestFile:
         assert denoiser.model.model_type.name == "V_PREDICTION" and sampling.zsnr
         # Linear betas, rescaled: ᾱ at 499 is the published pipeline's.
         assert float(1 / (1 + sampling.sigmas[499] ** 2)) == pytest.approx(0.14253, abs=1e-4)
-        assert len(modules.model.mfca) == len(comfy_binding.transformer_blocks(denoiser)) == 16
+        assert len(modules.model.mfca) == len(transformer_blocks(denoiser)) == 16
         head = reference.get_model_object("diffusion_model").out[2].weight
         assert not head.any(), "ReferenceNet has no head"
 
@@ -157,8 +160,8 @@ class TestNodes:
     def test_the_whole_of_it_samples(self, parts):
         denoiser, reference, mcld, _ = parts
         positive, negative, tokens, token = self.conditioning(parts).result
-        net = comfy_binding.SourceNet(reference, random(1, 4, 8, 8), token[0][0])
-        patched = comfy_binding.apply_condition(denoiser, ReferenceCondition(), net, "all", DEFAULT)
+        net = SourceNet(reference, random(1, 4, 8, 8), token[0][0])
+        patched = apply_condition(denoiser, ReferenceCondition(), net, "all", DEFAULT)
         patched = MannequinApplyMFCA.execute(model=patched, mcld=mcld, tokens=tokens, **MFCA, **APPLY)[0]
         pose = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1))
         patched = MannequinApplyPoseGuider.execute(model=patched, mcld=mcld, pose=pose, **APPLY)[0]
@@ -180,7 +183,7 @@ class TestNodes:
         ):
             MannequinApplyMFCA.execute(model=model(), mcld=parts[2], tokens=tokens, **MFCA, **APPLY)
         with pytest.raises(NodeError, match="^Apply Pose Guider: The MCLD weights have a pose encoder 32 wide"):
-            wide = comfy_binding.host_patcher(mcld_modules(model()).model)
+            wide = host_patcher(mcld_modules(model()).model)
             wide.model.shape = mcld_modules(model()).model.shape
             MannequinApplyPoseGuider.execute(model=sd_of_width_64(), mcld=wide, pose=torch.zeros(1, 8, 8, 3), **APPLY)
 

@@ -42,7 +42,7 @@ def test_text_of_another_checkpoint():
 
 
 def test_a_pose_encoder_that_is_not_there():
-    from mannequin.model_patches.comfy_binding import host_patcher
+    from mannequin.model_patches.comfy_networks import host_patcher
     from mannequin.model_patches.networks.truepose import TruePose, TruePoseShape
 
     weights = host_patcher(TruePose(TruePoseShape()))
