@@ -19,11 +19,11 @@ from devtools.host import import_host
 import_host()
 
 import torch  # noqa: E402
-from mannequin.model_patches.comfy_apply import apply_condition
-from mannequin.model_patches.comfy_pose import apply_pose
-from mannequin.model_patches.comfy_sampling import open_run
-from mannequin.model_patches.comfy_source import SourceNet
+from mannequin.model_patches.comfy_apply import apply_condition  # noqa: E402
 from mannequin.model_patches.comfy_mcld import load_mcld  # noqa: E402
+from mannequin.model_patches.comfy_pose import apply_pose  # noqa: E402
+from mannequin.model_patches.comfy_sampling import open_run  # noqa: E402
+from mannequin.model_patches.comfy_source import SourceNet  # noqa: E402
 from mannequin.model_patches.conditions import MFCACondition, Query, ReferenceCondition  # noqa: E402
 from mannequin.model_patches.scope import Scope  # noqa: E402
 

@@ -18,11 +18,11 @@ from devtools.host import import_host
 import_host()
 
 import torch  # noqa: E402
-from mannequin.model_patches.comfy_apply import apply_condition
-from mannequin.model_patches.comfy_sampling import open_run
-from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.attention.hpfa import reweighted_self_attention  # noqa: E402
+from mannequin.model_patches.comfy_apply import apply_condition  # noqa: E402
+from mannequin.model_patches.comfy_sampling import open_run  # noqa: E402
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model  # noqa: E402
+from mannequin.model_patches.comfy_source import SourceNet  # noqa: E402
 from mannequin.model_patches.conditions import (  # noqa: E402
     CAACondition,
     Condition,

@@ -53,9 +53,7 @@ class Added:
             return n
         return torch.cat([self._with(bindings, site, x, n, chunk, extra) for chunk in chunks])
 
-    def _with(
-        self, bindings: list[Binding], site: Site, x: Tensor, n: Tensor, chunk: Rows, extra: Extra
-    ) -> Tensor:
+    def _with(self, bindings: list[Binding], site: Site, x: Tensor, n: Tensor, chunk: Rows, extra: Extra) -> Tensor:
         asked, result = x[chunk.rows], n[chunk.rows]
         if chunk.part.null:
             return result

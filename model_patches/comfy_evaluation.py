@@ -1,8 +1,8 @@
 """What the rows of a batch are: the condition or ∅, which part of the picture, under which hooks.
 
 The host evaluates lists of conds, in any order and number, and tells a patch only a label and a uuid of each. It copies
-a cond with an area to the other lists, uuid and all; guiders name their lists as they like; other packs evaluate conds of
-their own. So the question is answered where the conds themselves are at hand, at every evaluation.
+a cond with an area to the other lists, uuid and all; guiders name their lists as they like; other packs evaluate conds
+of their own. So the question is answered where the conds themselves are at hand, at every evaluation.
 """
 
 import re
@@ -84,7 +84,7 @@ class Conds:
             if cond["uuid"] in uuids:
                 # Copied once more on the way here.
                 return _says_null(cond, name)
-        # Nobody gave it to the guider: another pack evaluates it to guide away from it (the old Perp-Neg's empty prompt).
+        # Not of the guider: another pack evaluates it, to guide away from it (the old Perp-Neg's empty prompt).
         return bool(self._given) or label == 1
 
     def _is_null_in(self, name: str, entries: Sequence[dict], cond: dict) -> bool:
@@ -142,7 +142,7 @@ def rows_of(extra: Extra, batch: int, conds: Conds) -> list[Rows]:
         parts = [part if part.place.size == shown else part._replace(place=None) for part in parts]
         # A pack that cuts the picture into tiles hands over one batch of all chunks a tile.
         parts *= max(1, extra["original_shape"][0] // (len(labels) * evaluation.batch))
-    images, left_over = divmod(extra["activations_shape"][0], len(parts))
+    images, left_over = divmod(extra["original_shape"][0], len(parts))
     if left_over or batch % len(parts):
         raise PatchError(
             f"A batch of {batch} rows arrived for {len(parts)} conditionings. Another node in this graph regroups the "

@@ -1,8 +1,8 @@
 """Regions where another pack has regrouped the queries (token merging, tiling).
 
-Such packs change the tokens before self-attention and put them back behind its output projection. In between nobody else
-knows which token lies where, so a region's mix waits until they are back: the attention's alternatives travel through
-the other pack's way back side by side, as channels, and are mixed behind it.
+Such packs change the tokens before self-attention and put them back behind its output projection. In between nobody
+else knows which token lies where, so a region's mix waits until they are back: the attention's alternatives travel
+through the other pack's way back side by side, as channels, and are mixed behind it.
 """
 
 from collections.abc import Sequence

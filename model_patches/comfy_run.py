@@ -155,4 +155,3 @@ def check_rows(given: int, images: int) -> None:
             f"The condition holds {given} images and the latent batch {images}. Give one image for the whole batch, or "
             "as many as the batch has."
         )
-

@@ -1,4 +1,4 @@
-"""How a patched MODEL is sampled: a run opens around the host's sampling, and every evaluation is told what it holds."""
+"""How a patched MODEL is sampled: a run opens around it, and every evaluation is told what its rows are."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

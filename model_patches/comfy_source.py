@@ -52,7 +52,9 @@ def run_source(
         patcher: of :meth:`SourceNet.net_beside`.
         override: the user's choice of attention, ``optimized_attention_override`` of the run.
     """
-    comfy.model_management.load_models_gpu([patcher], memory_required=patcher.memory_required(list(source.latent.shape)))
+    comfy.model_management.load_models_gpu(
+        [patcher], memory_required=patcher.memory_required(list(source.latent.shape))
+    )
     # What others inject into the network it is shared with (a layer between views) is not for a single picture.
     with patcher.use_ejected(), torch.inference_mode(False), torch.no_grad():
         _evaluate(source, patcher, sites, visit, override)

@@ -1,4 +1,4 @@
-"""Which part of the picture a batch row shows: the host samples areas, and other packs tiles, as pictures of their own."""
+"""Which part of the picture a batch row shows: the host samples areas as pictures of their own, other packs tiles."""
 
 from typing import NamedTuple
 

@@ -9,8 +9,8 @@ import torch
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import context_width, transformer_blocks
 from mannequin.model_patches.comfy_networks import host_operations, host_patcher
-from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, seed_weights
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.conditions import (
     CAACondition,
     Condition,

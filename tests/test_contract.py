@@ -2,18 +2,20 @@
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import comfy.model_management
 import pytest
 import torch
-from mannequin.model_patches.?AttentionPatch import AttentionPatch
+from mannequin.model_patches import comfy_run
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import transformer_blocks
-from mannequin.model_patches.comfy_host import RUN
+from mannequin.model_patches.comfy_evaluation import Conds, rows_of
+from mannequin.model_patches.comfy_host import EVALUATION, RUN
 from mannequin.model_patches.comfy_pose import apply_pose
-from mannequin.model_patches.comfy_run import Run, run_source
-from mannequin.model_patches.comfy_source import SourceNet
+from mannequin.model_patches.comfy_run import Run
 from mannequin.model_patches.comfy_small_sd import build_truepose
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.conditions import CAACondition, HPFACondition
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.scope import Scope
@@ -53,8 +55,8 @@ def plain(request):
     [
         Scope(strength=0.0),
         Scope(mask=torch.zeros(1, 20, 30)),
-        Scope(first_sigma=0.0, last_sigma=0.0),
-        Scope(first_sigma=1e-6),
+        Scope(start=0.6, end=0.5),
+        Scope(start=1.0),
     ],
     ids=["strength 0", "black region", "empty span", "span never reached"],
 )
@@ -134,10 +136,8 @@ def test_what_was_installed_before_is_called(kind, attention, key):
 @pytest.mark.parametrize("kind", ["hpfa", "caa", "mfca"])
 def test_every_registered_site_is_hit(plain, monkeypatch, kind):
     calls = []
-    call = AttentionPatch.__call__
-    monkeypatch.setattr(
-        AttentionPatch, "__call__", lambda self, *a: (calls.append(self.site), call(self, *a))[1]
-    )
+    keys_values = Run.keys_values
+    monkeypatch.setattr(Run, "keys_values", lambda self, *a: (calls.append(a[1]), keys_values(self, *a))[1])
     sample(patched(plain, kind), steps=1, cfg=1.0)
     sites = transformer_blocks(plain)
     assert set(calls) == set(sites) and len(calls) == len(sites)
@@ -267,8 +267,8 @@ def test_out_of_memory_reaches_the_host(monkeypatch):
 
 def test_the_source_pass_runs_once_a_run(monkeypatch):
     passes = []
-    run_source = run_source
-    monkeypatch.setattr(comfy_binding, "run_source", lambda *a: (passes.append(a[0]), run_source(*a))[1])
+    run_source = comfy_run.run_source
+    monkeypatch.setattr(comfy_run, "run_source", lambda *a: (passes.append(a[0]), run_source(*a))[1])
     base = model()
     mine = patched(base, "hpfa", "caa", net=source(base))
     sample(mine, steps=4)
@@ -320,25 +320,28 @@ def test_the_null_condition_is_the_unpatched_model(plain):
 def test_cfg_1_has_no_null_condition(plain, monkeypatch):
     seen = []
     mine = patched(plain, "hpfa")
-    chunks = Run.chunks
-    monkeypatch.setattr(Run, "chunks", lambda *a: seen.extend(chunks(*a)) or chunks(*a))
+    rows = Run.rows
+    monkeypatch.setattr(Run, "rows", lambda *a: seen.extend(rows(*a)) or rows(*a))
     assert difference(sample(mine, cfg=1.0), sample(plain, cfg=1.0)) > 1e-2
-    assert seen and all(conditional for _, conditional in seen)
+    assert seen and not any(chunk.part.null for chunk in seen)
 
 
 def test_rows_are_told_apart_by_conditioning_not_by_order():
-    run = object.__new__(Run)
-    run._null = {"n"}
-    for labels, uuids, expected in (
-        ([0, 1], ["p", "n"], [True, False]),
-        ([1, 0], ["n", "p"], [False, True]),
-        ([0, 0, 1], ["p", "q", "n"], [True, True, False]),
-        ([2, 0, 1], ["p", "n", "q"], [True, False, True]),
+    guider = SimpleNamespace(conds={"positive": [{"uuid": "p"}, {"uuid": "q"}], "negative": [{"uuid": "n"}]})
+    conds = Conds(guider)
+    (p, q), (n,) = guider.conds["positive"], guider.conds["negative"]
+    for lists, labels, uuids, expected in (
+        ([[p], [n]], [0, 1], ["p", "n"], [False, True]),
+        ([[p], [n]], [1, 0], ["n", "p"], [True, False]),
+        ([[p, q], [n]], [0, 0, 1], ["p", "q", "n"], [False, False, True]),
+        ([[n], [q], [p]], [2, 0, 1], ["p", "n", "q"], [False, True, False]),
     ):
-        chunks = run.chunks({"cond_or_uncond": labels, "uuids": uuids}, 2 * len(labels))
-        assert [conditional for _, conditional in chunks] == expected
-        assert [rows.stop - rows.start for rows, _ in chunks] == [2] * len(labels)
-    assert [c for _, c in run.chunks({"cond_or_uncond": [1, 0]}, 2)] == [False, True], "hosts without uuids"
+        shape = [2 * len(labels), 4, 8, 8]
+        extra = {"cond_or_uncond": labels, "uuids": uuids, "original_shape": shape}
+        extra[EVALUATION] = conds.evaluated(lists, torch.zeros(2, 4, 8, 8))
+        chunks = rows_of(extra, shape[0], conds)
+        assert [chunk.part.null for chunk in chunks] == expected
+        assert [(chunk.rows.stop - chunk.rows.start, chunk.images) for chunk in chunks] == [(2, 2)] * len(labels)
 
 
 def test_regional_prompts_are_all_conditional():
@@ -371,9 +374,7 @@ def test_the_host_is_given_every_network(plain):
     weights = build_truepose(plain, 32, seed=1)
     other = model("sdxl" if plain.model.adm_channels else "sd15", seed=9)
     net = source(other)
-    mine = apply_condition(
-        plain, HPFACondition(body_mask(), weights=weights.model), net, "all", DEFAULT, weights
-    )
+    mine = apply_condition(plain, HPFACondition(body_mask(), weights=weights.model), net, "all", DEFAULT, weights)
     assert weights in mine.model_patches_models()
     assert [extra.model for extra in mine.get_nested_additional_models()] == [other.model]
     sample(mine)

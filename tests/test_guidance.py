@@ -4,8 +4,8 @@ import comfy.sample
 import comfy.samplers
 import pytest
 import torch
-from mannequin.model_patches.comfy_host import RUN
 from mannequin.model_patches.comfy_guiders import RegionBlendGuider
+from mannequin.model_patches.comfy_host import RUN
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.guidance.region_blend import region_blend
 from small import HEIGHT, WIDTH, conditioning, difference, model, patched, random, sample, source

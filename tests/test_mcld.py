@@ -3,14 +3,16 @@
 import pytest
 import torch
 from generated import TwoPeople
+from mannequin.model_patches.attention.key_values import KeyValues
+from mannequin.model_patches.attention.mfca import selected_tokens
+from mannequin.model_patches.attention.multihead import fused_attention
+from mannequin.model_patches.attention.tokens import token_attention
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import transformer_blocks
-from mannequin.model_patches.comfy_networks import host_patcher
-from mannequin.model_patches.comfy_source import SourceNet
-from mannequin.model_patches.attention.mfca import selected_tokens, token_attention
-from mannequin.model_patches.attention.multihead import fused_attention
 from mannequin.model_patches.comfy_mcld import load_mcld
+from mannequin.model_patches.comfy_networks import host_patcher
 from mannequin.model_patches.comfy_small_sd import build_clip_vision
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.conditions import ReferenceCondition
 from mannequin.model_patches.errors import PatchError
 from mannequin.nodes.errors import NodeError
@@ -39,7 +41,7 @@ def test_parity(golden, capsys, name):
 class TestEquations:
     def test_a_single_token_needs_no_softmax(self):
         q, key, value = random(2, 9, 8), random(1, 1, 8, seed=1), random(1, 1, 8, seed=2)
-        shortcut = token_attention(q, key, value, 2).expand(2, 9, 8)
+        shortcut = token_attention(q, KeyValues(key, value), 2).expand(2, 9, 8)
         assert torch.equal(shortcut, value.expand(2, 9, 8))
         whole = fused_attention(q, key.expand(2, -1, -1), value.expand(2, -1, -1), 2)
         assert difference(shortcut, whole) < 1e-6

@@ -8,12 +8,12 @@ import comfy.samplers
 import comfy.utils
 import pytest
 import torch
-from mannequin.model_patches.comfy_apply import apply_condition
-from mannequin.model_patches.comfy_pose import apply_pose
-from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.attention.hpfa import Reweighting
+from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_mcld import load_mcld
+from mannequin.model_patches.comfy_pose import apply_pose
 from mannequin.model_patches.comfy_samplers import ddim_sampler
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.comfy_truepose import load_truepose
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, MFCACondition, ReferenceCondition
 from mannequin.model_patches.errors import PatchError

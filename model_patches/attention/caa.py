@@ -52,4 +52,3 @@ def take_regions(embeddings: Tensor, chosen: Tensor) -> Tensor:
 
 class CAA(KeyValueProjection):
     """W^{K^clip} and W^{V^clip} of F^clip (Eq. 9)."""
-

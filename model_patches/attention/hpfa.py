@@ -85,4 +85,3 @@ class HPFA(KeyValueProjection):
 
     def __init__(self, dim: int, device=None, dtype=None, operations=nn):
         super().__init__(dim, dim, device=device, dtype=dtype, operations=operations)
-

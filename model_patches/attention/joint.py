@@ -1,4 +1,4 @@
-"""Self-attention that looks at more than its own tokens: several conditions at once, each as strong as it is said to be.
+"""Self-attention that looks at more than its own tokens: several conditions at once, each as strong as it is told.
 
 A condition *replaces* the block's own keys and values (HPFA, Eq. 8: the target looks at the source instead of itself),
 *extends* them (reference attention: beside itself), or *adds* what its own keys and values give. Everything that is

@@ -31,7 +31,7 @@ class KeyValues:
         return replace(self, key=self.key.to(like), value=self.value.to(like), exists=exists)
 
     def spread(self, batch: int) -> "KeyValues":
-        """For a batch of queries: one row serves all of it, several serve equal runs of it (an image cut into tiles)."""
+        """For a batch of queries: one row serves all, several serve equal runs of it (an image cut into tiles)."""
 
         def rows(tensor: Tensor) -> Tensor:
             if tensor.shape[0] == 1:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..attention.joint import Acts
 from ..attention.key_values import KeyValues
