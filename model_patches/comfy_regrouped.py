@@ -35,12 +35,12 @@ class Regrouped:
 
     Args:
         blocks: transformer blocks by site, for their output projections.
-        way_back: whether there is any such patch.
+        way_back: whether others have patches on both sides of attention, between which tokens may be anywhere.
     """
 
     def __init__(self, blocks: dict[Site, nn.Module], way_back: bool):
         self._blocks = blocks
-        self._way_back = way_back
+        self.way_back = way_back
         self._waiting: dict[tuple[Site, torch.device], tuple[list[Tensor], list[Tensor]]] = {}
 
     def keep(self, site: Site, chunks: Sequence[Rows], answers: Sequence[Alternatives]) -> Tensor:
@@ -49,7 +49,7 @@ class Regrouped:
         Raises:
             PatchError: nobody brings the tokens back.
         """
-        if not self._way_back:
+        if not self.way_back:
             raise PatchError(
                 "Another node merges or tiles the tokens of self-attention in a way that hides where they lie, so "
                 "region cannot be placed. Leave region unconnected, or take that node out."

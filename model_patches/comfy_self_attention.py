@@ -30,10 +30,10 @@ def install_looking(run: Run, options: dict) -> None:
     if not places:
         return
     patches = options["patches"]
-    theirs_after = patches.get("attn1_output_patch", [])
-    regrouped = Regrouped(run.blocks, bool(theirs_after))
-    if theirs_after and any(binding.scope.mask is not None for binding in bindings):
-        patches["attn1_output_patch"] = [regrouped.pack, *theirs_after, regrouped.mix]
+    there, back = (patches.get(name, []) for name in ("attn1_patch", "attn1_output_patch"))
+    regrouped = Regrouped(run.blocks, way_back=bool(there and back))
+    if regrouped.way_back and any(binding.scope.mask is not None for binding in bindings):
+        patches["attn1_output_patch"] = [regrouped.pack, *back, regrouped.mix]
     replaced = options.setdefault("patches_replace", {})
     theirs: Replacements = replaced.get("attn1", {})
     ours = {}
@@ -101,7 +101,7 @@ class SelfAttentionPatch:
 
         answers = [alternatives(chunk) for chunk in chunks]
         regions = any(isinstance(share, Tensor) for answer in answers for share in answer.shares)
-        if regions and not _in_place(q, extra):
+        if regions and (self.regrouped.way_back or not _in_place(q, extra)):
             with said_by(bindings[0].node):
                 return self.regrouped.keep(site, chunks, answers)
         return torch.cat([mixed(*answer) for answer in answers]) if len(answers) > 1 else mixed(*answers[0])

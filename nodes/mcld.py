@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..model_patches.comfy_apply import apply_condition
+from ..model_patches.comfy_evaluation import NULL
 from ..model_patches.comfy_mcld import load_mcld
 from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.conditions import MFCACondition
@@ -104,7 +105,7 @@ class MannequinMCLDConditioning(io.ComfyNode):
         embeddings = [_clip_token(clip_vision, picture) for picture in (image, texture)]
         tokens = Tokens(*embeddings, _face_tokens(mcld, face))
         width = tokens.image.shape[-1]
-        positive, negative = ([[torch.zeros(1, 1, width), {}]] for _ in range(2))
+        positive, negative = ([[torch.zeros(1, 1, width), mark]] for mark in ({}, {NULL: True}))
         return io.NodeOutput(positive, negative, tokens, [[tokens.image, {}]])
 
 

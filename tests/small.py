@@ -107,12 +107,13 @@ def sample(
     height: int = HEIGHT,
     width: int = WIDTH,
     callback=None,
+    scheduler: str = "normal",
 ) -> torch.Tensor:
     """A few steps of the host's KSampler."""
     latent = torch.zeros(batch, 4, height, width)
     noise = comfy.sample.prepare_noise(latent, 5)
     positive, negative = positive or conditioning(), negative or conditioning(seed=4)
-    arguments = (noise, steps, cfg, "euler", "normal", positive, negative, latent)
+    arguments = (noise, steps, cfg, "euler", scheduler, positive, negative, latent)
     return comfy.sample.sample(patcher, *arguments, seed=5, callback=callback, disable_pbar=True)
 
 
