@@ -11,7 +11,7 @@ from torch import Tensor
 from .attention.folded import FoldedTokens, fold, folded_attention
 from .comfy_evaluation import Rows
 from .comfy_host import Extra, site_of
-from .comfy_run import Binding, Run, check_rows
+from .comfy_run import Binding, Run, check_region, check_rows
 from .errors import said_by
 from .sites import Site
 
@@ -77,4 +77,5 @@ class Added:
         tokens = self._run.once(("folded", binding, site, chunk.part.hooks, x.device, x.dtype), folded)
         with said_by(binding.node):
             check_rows(max((each.rows for each in tokens), default=1), chunk.images)
+            check_region(binding.scope, chunk.images)
         return tokens

@@ -78,7 +78,7 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
         source = self._guided("", x, timestep, model_options | {POST_CFG: model_options.get(POST_CFG, [])[:own]}, seed)
         reference = self._guided(REFERENCE, x, timestep, self.reference_options | shared, seed)
         with said_by(self.node):
-            check_rows(self.mask.shape[0], x.shape[0])
+            check_rows(self.mask.shape[0], x.shape[0], "The mask")
         mask = soft_grid(self.mask.to(x.device), tuple(x.shape[-2:]))
         blended = source | {name: region_blend(source[name], reference[name], mask) for name in PREDICTIONS}
         for function in of_sampler:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .comfy_blocks import first_width
 from .comfy_host import RUN, Extra
-from .comfy_run import Run, check_rows
+from .comfy_run import Run, check_region, check_rows
 from .comfy_sampling import open_runs
 from .conditions import Immutable
 from .errors import PatchError, said_by
@@ -43,8 +43,9 @@ class PosePatch(Immutable):
 
     def _piece(self, run: Run, place: Place | None, images: int, h: Tensor) -> Tensor:
         place = known(place, "the pose picture")
+        check_rows(self.pose.shape[0], images, "The pose")
+        check_region(self.scope, images)
         features = run.once((self, place.whole, h.dtype, h.device), lambda: self._features(place.whole, h))
-        check_rows(features.shape[0], images)
         return place.cut(features).expand(images, -1, -1, -1)
 
     def _features(self, whole: Grid, h: Tensor) -> Tensor:

@@ -148,10 +148,16 @@ class Run:
         self._seen.clear()
 
 
-def check_rows(given: int, images: int) -> None:
-    """A condition serves the whole batch with one row, or each image with its own."""
+def check_rows(given: int, images: int, what: str = "The condition") -> None:
+    """A condition, or a mask, serves the whole batch with one row, or each image with its own."""
     if given not in (1, images):
         raise PatchError(
-            f"The condition holds {given} images and the latent batch {images}. Give one image for the whole batch, or "
-            "as many as the batch has."
+            f"{what} holds {given} images and the latent batch {images}. Give one image for the whole batch, or as "
+            "many as the batch has."
         )
+
+
+def check_region(scope: Scope, images: int) -> None:
+    """A region serves the whole batch, or each image has one."""
+    if scope.mask is not None:
+        check_rows(scope.mask.shape[0], images, "The region")

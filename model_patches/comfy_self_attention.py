@@ -15,7 +15,7 @@ from .attention.key_values import KeyValues
 from .comfy_evaluation import Rows
 from .comfy_host import Extra, grid_of, host_attention, site_of
 from .comfy_regrouped import Alternatives, Regrouped
-from .comfy_run import Binding, Run, check_rows
+from .comfy_run import Binding, Run, check_region, check_rows
 from .errors import said_by
 from .sites import Site
 
@@ -110,6 +110,7 @@ class SelfAttentionPatch:
         parts = self.run.keys_values(binding, site, chunk.part, q)
         with said_by(binding.node):
             check_rows(max(part.rows for part in parts), chunk.images)
+            check_region(binding.scope, chunk.images)
         return Look(binding.condition.acts, parts)
 
 
