@@ -6,6 +6,7 @@ from torch import Tensor
 from ..model_patches import comfy_binding
 from ..model_patches.scope import Scope
 from ..model_patches.sites import SYNTAX
+from .checks import as_mask, check_drawn
 
 
 def scope_inputs() -> list:
@@ -53,6 +54,12 @@ def scope_of(model, strength: float, start_percent: float, end_percent: float, r
     first, last = comfy_binding.sigmas_between(model, start_percent, end_percent)
     if start_percent > end_percent:
         strength = 0.0
+    if region is not None:
+        region = as_mask(region, "The region")
+        if strength:
+            check_drawn(
+                region, "The region", "disconnect region (it then acts everywhere) or set strength to 0 (nowhere)"
+            )
     return Scope(float(strength), first, last, region)
 
 

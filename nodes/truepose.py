@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..model_patches import comfy_binding
 from ..model_patches.attention.hpfa import Reweighting
 from ..model_patches.conditions import CAACondition, HPFACondition
-from .checks import check_covers, check_not_blank, check_numbers
+from .checks import as_mask, as_pose_picture, check_covers, check_drawn, check_not_blank, check_numbers
 from .errors import names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .types import RegionEmbeddings, SourceNetwork, TruePoseWeights
@@ -98,8 +98,9 @@ class MannequinApplyHPFA(io.ComfyNode):
         truepose=None,
         region=None,
     ) -> io.NodeOutput:
-        check_numbers(parsing_mask, "The parsing mask")
-        check_covers(parsing_mask, source.latent, "The parsing mask")
+        parsing_mask = as_mask(parsing_mask, "The parsing mask")
+        check_drawn(parsing_mask, "The parsing mask", "connect Select Parsing")
+        check_covers(parsing_mask, source.latent, "The parsing mask", of_targets=True)
         selected = parsing_mask > 0.5
         check_not_blank(selected, "The parsing mask", "Check Select Parsing: source and target pose share no part.")
         if hidden_space == "auto":
@@ -165,6 +166,7 @@ class MannequinApplyCAA(io.ComfyNode):
     ) -> io.NodeOutput:
         labels, embeddings = regions
         check_covers(labels, source.latent, "The parsing behind the region embeddings")
+        check_numbers(embeddings, "The CLIP embedding of the regions")
         weights = None if truepose is None else truepose.model
         condition = CAACondition(labels, embeddings, count, weights)
         scope = scope_of(model, strength, start_percent, end_percent, region)
@@ -196,6 +198,6 @@ class MannequinApplyPoseEncoder(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model, truepose, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
-        check_numbers(pose, "The pose image")
+        picture = as_pose_picture(pose, "The pose image")
         scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_pose(model, truepose, pose[..., :3].movedim(-1, 1), scope))
+        return io.NodeOutput(comfy_binding.apply_pose(model, truepose, picture, scope))
