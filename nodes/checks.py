@@ -13,8 +13,6 @@ ASPECT_TOLERANCE = 0.12
 OVERSHOOT = 0.5
 #: Height and width of the black mask that the host's Load Image gives for a picture without alpha.
 NO_ALPHA = (64, 64)
-
-
 #: What makes pictures and latents of NaN.
 HALF_VAE = ": a VAE in half precision does this, and --fp32-vae or another VAE mends it"
 

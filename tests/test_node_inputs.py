@@ -1,6 +1,7 @@
 """What other packs, and a user in a hurry, wire into the nodes that patch: the right value, or a sentence."""
 
 import math
+from types import SimpleNamespace
 
 import comfy.nested_tensor
 import comfy.samplers
@@ -337,6 +338,14 @@ class TestMCLDConditioning:
             assert difference(both[row], picture(alone, batch=2)[row]) < 1e-3
         # The rows' conditions do differ: each is felt.
         assert difference(both[row], picture(base, batch=2)[row]) > 1e-2
+
+    def test_nan_from_clip(self, modules):
+        broken = SimpleNamespace(
+            encode_image=lambda *_, **__: SimpleNamespace(image_embeds=torch.full((1, 32), math.nan))
+        )
+        white = torch.ones(1, 8, 8, 3)
+        with pytest.raises(NodeError, match="^MCLD Conditioning: The CLIP embedding holds values that are not numbers"):
+            MannequinMCLDConditioning.execute(mcld=modules, clip_vision=broken, image=white, texture=white)
 
     def test_the_source_token_is_the_photos(self, modules):
         """One photo over two texture maps is one row, which serves both."""
