@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..model_patches.scope import Scope
 from ..model_patches.sites import SYNTAX
+from .checks import as_mask, check_drawn
 
 
 def scope_inputs() -> list:
@@ -49,6 +50,12 @@ def sites_input() -> io.String.Input:
 
 def scope_of(strength: float, start_percent: float, end_percent: float, region: Tensor | None) -> Scope:
     """The scope those inputs describe."""
+    if region is not None:
+        region = as_mask(region, "The region")
+        if strength and start_percent <= end_percent:
+            check_drawn(
+                region, "The region", "disconnect region (it then acts everywhere) or set strength to 0 (nowhere)"
+            )
     return Scope(float(strength), start_percent, end_percent, region)
 
 

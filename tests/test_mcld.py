@@ -134,8 +134,8 @@ class TestNodes:
     def test_tokens(self, parts):
         face = FaceEmbedding(random(1, 512), "antelopev2")
         positive, negative, tokens, source_token = self.conditioning(parts, face, rows=2).result
-        assert tokens.image.shape == (2, 1, 64) and tokens.texture.shape == (1, 1, 64)
-        assert tokens.face.shape == (1, 16, 64)
+        assert tokens.image.shape == tokens.texture.shape == (2, 1, 64)
+        assert tokens.face.shape == (2, 16, 64)
         assert torch.equal(source_token[0][0], tokens.image)
         assert not positive[0][0].any() and not negative[0][0].any()
 
