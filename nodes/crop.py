@@ -106,7 +106,8 @@ class MannequinPasteBack(io.ComfyNode):
             ),
             inputs=[
                 io.Image.Input(
-                    "result", tooltip="Made from Fit Image's picture; cut by VAE Encode, or enlarged since, it fits too."
+                    "result",
+                    tooltip="Made from Fit Image's picture; VAE Encode may have cut it, or it may be enlarged.",
                 ),
                 Placement.Input("placement", tooltip="From Fit Image."),
                 io.Image.Input("original", tooltip="The photo that went into Fit Image."),
