@@ -20,6 +20,8 @@ LARGEST_SIDE = 8192
 ROWS = 512
 #: The host's VAE Encode cuts sides to multiples of this, as much at either end, for the VAEs of Stable Diffusion.
 VAE_STRIDE = 8
+#: Resampling may leave a mask a little beyond 1; values above this are another scale.
+MOST_WHITE = 2.0
 
 
 @dataclass(frozen=True)
@@ -335,6 +337,11 @@ def _check_mask(mask: Tensor | None) -> Sequence[Tensor | None]:
         raise ConditionError(
             f"The mask has shape {tuple(mask.shape)}, or values that are not numbers; [batch, height, width] in 0–1 is "
             "needed."
+        )
+    if float(mask.max()) > MOST_WHITE:
+        raise ConditionError(
+            f"The mask has values up to {float(mask.max()):g}, and 0–1 are needed. Divide it by 255, or load it with "
+            "Load Image (as Mask)."
         )
     return list(mask.clamp(0, 1))
 

@@ -20,8 +20,10 @@ from .errors import ConditionError
 
 #: Points of OpenPose's body, COCO's, BODY_25's and COCO-WholeBody's.
 COUNTS = (18, 17, 25, 133)
-#: Where a person's array is, and the editors' and COCO's name for it.
-ARRAY, OTHER_ARRAY = "pose_keypoints_2d", "keypoints"
+#: Lengths of flat arrays: three numbers a point, or two.
+_LENGTHS = {3 * count: 3 for count in COUNTS} | {2 * count: 2 for count in COUNTS}
+#: Where a person's array is, what OpenPose called it before version 1.2, and the editors' and COCO's name for it.
+ARRAY, OLD_ARRAY, OTHER_ARRAY = "pose_keypoints_2d", "pose_keypoints", "keypoints"
 #: Names of the canvas' sides.
 SIDES = (("canvas_width", "width"), ("canvas_height", "height"))
 #: Points this many times farther than the middle one are mistakes; no canvas reaches to them.
@@ -82,10 +84,6 @@ def points_of(values: Any) -> Tensor:
     return torch.nan_to_num(points * torch.isfinite(points).all(-1, keepdim=True), 0.0, 0.0, 0.0)
 
 
-#: Lengths of flat arrays: three numbers a point, or two.
-_LENGTHS = {3 * count: 3 for count in COUNTS} | {2 * count: 2 for count in COUNTS}
-
-
 def _split(values: Sequence[Any]) -> list[Sequence[Any]]:
     """A flat array's points."""
     size = _LENGTHS.get(len(values))
@@ -124,9 +122,8 @@ def _people(pose: dict[str, Any]) -> list[dict[str, Any]]:
 def _person(person: Any) -> dict[str, Any]:
     if not isinstance(person, dict):
         return {ARRAY: person}
-    if ARRAY not in person and OTHER_ARRAY in person:
-        return person | {ARRAY: person[OTHER_ARRAY]}
-    return person
+    name = next((name for name in (ARRAY, OLD_ARRAY, OTHER_ARRAY) if name in person), ARRAY)
+    return person if name == ARRAY else person | {ARRAY: person[name]}
 
 
 def _one_after_the_other(keypoints: Any) -> Iterator[Any]:

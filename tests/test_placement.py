@@ -488,6 +488,12 @@ def test_what_does_not_belong_together():
         paste(noise(1, 8, 8, 3), placement, noise(1, 30, 20, 3), torch.full((1, 4, 4), torch.nan))
 
 
+def test_a_mask_of_another_scale():
+    image, mask = noise(1, 30, 20, 3), torch.full((1, 8, 8), 255.0)
+    with pytest.raises(ConditionError, match="values up to 255, and 0–1 are needed"):
+        paste(image, place((30, 20), 20, 30, "crop", [None]), image, mask)
+
+
 def test_a_photo_in_half_precision_and_beyond_white():
     image = (noise(1, 30, 20, 3) * 3 - 1).half()
     placement = place((30, 20), 8, 8, "crop", [None])

@@ -265,6 +265,15 @@ def test_a_canvas_for_files_without_one(folders):
         MannequinLoadPose.execute(saved_pose="own.json", canvas_width=300)
 
 
+@pytest.mark.parametrize("name", ["pose_keypoints", "keypoints"])
+def test_other_names_of_a_persons_array(name):
+    """OpenPose's before version 1.2, and COCO's; also without a dictionary around it."""
+    for person in ({name: values_of(standing()), "score": 0.5}, standing().numpy(), standing().tolist()):
+        pose = {"people": [person], **CANVAS}
+        assert torch.equal(from_pose_keypoint(pose)[0].people[0], standing())
+        assert torch.equal(from_pose_keypoint(choose_people(pose))[0].people[0], standing())
+
+
 @pytest.mark.parametrize("people", [1, 2])
 @pytest.mark.parametrize("nested", [False, True])
 def test_an_editors_form(people, nested):
