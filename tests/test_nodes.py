@@ -76,8 +76,8 @@ def test_the_bundled_networks_can_be_freed():
     from mannequin.nodes.free import MannequinFreePreprocessors
     from mannequin.preprocessors import onnx
 
-    onnx.session("blazepose_detector")
-    assert onnx.session.cache_info().currsize
+    onnx.network("blazepose_detector")
+    assert onnx.network.cache_info().currsize
     anything = torch.zeros(1)
     assert MannequinFreePreprocessors.execute(anything=anything)[0] is anything
-    assert not onnx.session.cache_info().currsize
+    assert not onnx.network.cache_info().currsize
