@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from ..model_patches.errors import PatchError
+from ..preprocessors.masks import NO_ALPHA
 
 #: How far two aspect ratios may lie apart: rounding a small picture to whole latent pixels.
 ASPECT_TOLERANCE = 0.12
 #: How far a value may leave 0–1: resampling with Lanczos or bicubic overshoots at edges.
 OVERSHOOT = 0.5
-#: Height and width of the black mask that the host's Load Image gives for a picture without alpha.
-NO_ALPHA = (64, 64)
 #: What makes pictures and latents of NaN.
 HALF_VAE = ": a VAE in half precision does this, and --fp32-vae or another VAE mends it"
 
