@@ -20,9 +20,10 @@ import_host()
 
 import torch  # noqa: E402
 from mannequin.model_patches import comfy_binding  # noqa: E402
-from mannequin.model_patches.comfy_mcld import load_mcld  # noqa: E402
+from mannequin.model_patches.comfy_weights import load_weights  # noqa: E402
 from mannequin.model_patches.conditions import MFCACondition, Query, ReferenceCondition  # noqa: E402
 from mannequin.model_patches.scope import Scope  # noqa: E402
+from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL  # noqa: E402
 
 from devtools import untrained  # noqa: E402
 
@@ -83,7 +84,7 @@ class Bench:
     def __init__(self, layout: untrained.UNetLayout, face: untrained.ResamplerShape, side: int):
         generator = torch.Generator().manual_seed(0)
         state, metadata = untrained.mcld_state(layout, face)
-        self.model, self.reference, self.modules = load_mcld(state, "untrained", metadata)
+        self.model, self.reference, self.modules = load_weights(MCLD_MODEL, state, "untrained", metadata)
         del state
         width, latent = layout.context_dim, (1, 4, side // 8, side // 8)
         self.latent = torch.randn(latent, generator=generator).repeat(2, 1, 1, 1)
