@@ -80,7 +80,8 @@ def _check_places(entries: Mapping[str, Any], size: int) -> None:
     for key, entry in entries.items():
         if not (isinstance(entry, dict) and isinstance(entry.get("dtype"), str) and entry["dtype"] in DTYPES):
             raise HeaderError(f"'{key}' is of no type that is known")
-        if not (_whole_numbers(entry.get("shape")) and _whole_numbers(entry.get("data_offsets"))):
+        place = entry.get("data_offsets")
+        if not (_whole_numbers(entry.get("shape")) and _whole_numbers(place) and len(place) == 2):
             raise HeaderError(f"'{key}' has no shape or no place")
     places = [(*entry["data_offsets"], DTYPES[entry["dtype"]].itemsize, entry["shape"]) for entry in entries.values()]
     end = 0
