@@ -2,12 +2,12 @@
 
 from comfy_api.latest import io
 
-from ..model_patches.checkpoints import build_truepose
-from ..model_patches.comfy_networks import host_operations, host_patcher
 from ..model_patches.comfy_small_sd import load_clip_vision
-from ..model_patches.comfy_truepose import load_truepose
+from ..model_patches.comfy_weights import load_weights
+from ..model_patches.weight_kinds.small_clip import SMALL_CLIP
+from ..model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
 from .errors import names_itself
-from .model_files import read_weights, weight_files
+from .model_files import any_name, files_of_kind, read_weights
 from .types import TruePoseWeights
 
 
@@ -27,7 +27,7 @@ class MannequinLoadTruePose(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(TRUEPOSE),
                     tooltip="A TruePose weight file in models/mannequin, recognised by its keys.",
                 )
             ],
@@ -38,8 +38,9 @@ class MannequinLoadTruePose(io.ComfyNode):
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
         state, metadata = read_weights(weights)
-        network = build_truepose(state, weights, metadata, host_operations())
-        return io.NodeOutput(host_patcher(network))
+        return io.NodeOutput(*load_weights(TRUEPOSE, state, weights, metadata))
+
+    validate_inputs = any_name
 
 
 class MannequinLoadTruePoseModel(io.ComfyNode):
@@ -58,7 +59,7 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(TRUEPOSE_MODEL),
                     tooltip="A trained TruePose in models/mannequin, or the pack's own.",
                 )
             ],
@@ -73,7 +74,9 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
         state, metadata = read_weights(weights)
-        return io.NodeOutput(*load_truepose(state, weights, metadata))
+        return io.NodeOutput(*load_weights(TRUEPOSE_MODEL, state, weights, metadata))
+
+    validate_inputs = any_name
 
 
 class MannequinLoadSmallCLIPVision(io.ComfyNode):
@@ -92,7 +95,7 @@ class MannequinLoadSmallCLIPVision(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(SMALL_CLIP),
                     tooltip="An image encoder with its sizes in its header, such as demo_clip_vision.safetensors.",
                 )
             ],
@@ -104,3 +107,5 @@ class MannequinLoadSmallCLIPVision(io.ComfyNode):
     def execute(cls, weights: str) -> io.NodeOutput:
         state, metadata = read_weights(weights)
         return io.NodeOutput(load_clip_vision(state, weights, metadata))
+
+    validate_inputs = any_name
