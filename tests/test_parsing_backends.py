@@ -18,7 +18,7 @@ from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.label_pictures import palette
 from mannequin.preprocessors.label_sets import ATR_18, FASHN_18, LABEL_SETS, LIMBS, choose_label_set, recognise
 from mannequin.preprocessors.labels import GROUPS, LIP_20, Parsing, label_names
-from mannequin.preprocessors.onnx import open_session
+from mannequin.preprocessors.onnx import runtime
 from mannequin.preprocessors.onnx.outline import read_outline
 from mannequin.preprocessors.overlay import overlay
 from mannequin.preprocessors.parsers import WORKING_SIDE, parse
@@ -794,7 +794,7 @@ class TestOverlay:
 def test_an_outline_is_what_the_runtime_says(name):
     """Without the weights, which these files hold for the most part."""
     file = ROOT / "preprocessors" / "onnx" / f"{name}.onnx"
-    session, found = open_session(file), read_outline(file)
+    session, found = runtime.open_session(file), read_outline(file)
     for entries, shapes in ((session.get_inputs(), found.inputs), (session.get_outputs(), found.outputs)):
         assert shapes == tuple(
             tuple(length if isinstance(length, int) else None for length in entry.shape) for entry in entries
