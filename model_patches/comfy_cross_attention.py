@@ -12,6 +12,7 @@ from .attention.folded import FoldedTokens, fold, folded_attention
 from .comfy_evaluation import Rows
 from .comfy_host import Extra, site_of
 from .comfy_run import Binding, Run, check_region, check_rows
+from .conditions import Shared
 from .errors import said_by
 from .sites import Site
 
@@ -26,7 +27,7 @@ def install_added(run: Run, options: dict) -> None:
     patches["attn2_output_patch"] = [*patches.get("attn2_output_patch", []), added.after]
 
 
-class Added:
+class Added(Shared):
     """The two list patches, for all blocks."""
 
     def __init__(self, run: Run, sites: set[Site]):

@@ -44,11 +44,10 @@ class Rows(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """One evaluation's chunks by label and uuid, and the batch and size of its latent."""
+    """One evaluation's chunks by label and uuid, and how many images its latent has."""
 
     parts: Mapping[tuple[int, Any], Part]
     batch: int
-    whole: Grid
 
 
 class Conds:
@@ -74,7 +73,7 @@ class Conds:
             for label, entries in enumerate(conds)
             for cond in entries or ()
         }
-        return Evaluation(parts, latent.shape[0], whole)
+        return Evaluation(parts, latent.shape[0])
 
     def _is_null(self, cond: dict, label: int) -> bool:
         for name, entries in self._lists():
@@ -94,7 +93,7 @@ class Conds:
         origin = next((entry for entry in entries if entry is not cond and _text(entry) is _text(cond)), {})
         return _says_null(origin, name)
 
-    def without_evaluation(self, uuid: Any, label: int) -> bool:
+    def without_evaluation(self, label: int, uuid: Any) -> bool:
         """Whether a chunk is ∅ where the host's evaluation was passed by: only its label and uuid are known."""
         names = [name for name, uuids in self._given.items() if uuid in uuids]
         return bool(_NULL_NAME.search(names[0])) if names else label == 1
@@ -116,7 +115,8 @@ def _place(cond: dict, whole: Grid) -> Place | None:
     area = cond.get("area")
     if area is None:
         return Place.all_of(whole)
-    height, width, top, left = area
+    half = len(area) // 2
+    (height, width), (top, left) = area[:2], area[half : half + 2]
     return Place(whole, top, left, (min(whole[0] - top, height), min(whole[1] - left, width)))
 
 
@@ -131,15 +131,13 @@ def rows_of(extra: Extra, batch: int, conds: Conds) -> list[Rows]:
     labels = extra["cond_or_uncond"]
     uuids = extra.get("uuids") or [None] * len(labels)
     shown = tuple(int(side) for side in extra["original_shape"][-2:])
-    evaluation: Evaluation | None = extra.get(EVALUATION)
-    if evaluation is None:
-        parts = [
-            Part(conds.without_evaluation(uuid, label), Place.all_of(shown))
-            for label, uuid in zip(labels, uuids, strict=True)
-        ]
-    else:
-        parts = [evaluation.parts[chunk] for chunk in zip(labels, uuids, strict=True)]
-        parts = [part if part.place.size == shown else part._replace(place=None) for part in parts]
+    evaluation: Evaluation = extra.get(EVALUATION) or Evaluation({}, 0)
+    parts = [
+        evaluation.parts.get(chunk) or Part(conds.without_evaluation(*chunk), Place.all_of(shown))
+        for chunk in zip(labels, uuids, strict=True)
+    ]
+    parts = [part if part.place.size == shown else part._replace(place=None) for part in parts]
+    if evaluation.batch:
         # A pack that cuts the picture into tiles hands over one batch of all chunks a tile.
         parts *= max(1, extra["original_shape"][0] // (len(labels) * evaluation.batch))
     images, left_over = divmod(extra["original_shape"][0], len(parts))

@@ -10,14 +10,14 @@ from .comfy_blocks import first_width
 from .comfy_host import RUN, Extra
 from .comfy_run import Run, check_region, check_rows
 from .comfy_sampling import open_runs
-from .conditions import Immutable
+from .conditions import Shared
 from .errors import PatchError, said_by
 from .place import Grid, Place, known
 from .scope import Scope
 
 
 @dataclass(frozen=True, eq=False)
-class PosePatch(Immutable):
+class PosePatch(Shared):
     """An ``input_block_patch``: the pose's features, for the condition and for ∅ alike."""
 
     network: Any

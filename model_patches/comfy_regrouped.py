@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .attention.joint import mixed
 from .comfy_evaluation import Rows
 from .comfy_host import Extra, site_of
+from .conditions import Shared
 from .errors import PatchError
 from .sites import Site
 
@@ -30,7 +31,7 @@ class Alternatives(NamedTuple):
         return Alternatives(self.terms + missing * self.terms[:1], self.shares + missing * [0.0])
 
 
-class Regrouped:
+class Regrouped(Shared):
     """Alternatives on their way through other packs' ``attn1_output_patch``.
 
     Args:

@@ -13,7 +13,7 @@ from .comfy_blocks import transformer_blocks
 from .comfy_evaluation import Conds, Part, Rows, rows_of
 from .comfy_host import KEY, Extra, grid_of
 from .comfy_source import SourceNet, run_source
-from .conditions import Condition, Immutable
+from .conditions import Condition, Shared
 from .errors import PatchError, said_by
 from .place import Place
 from .scope import Scope
@@ -22,7 +22,7 @@ from .source import SourceSite
 
 
 @dataclass(frozen=True, eq=False)
-class Binding(Immutable):
+class Binding(Shared):
     """One condition on a MODEL. The host keeps it among its patches, as one of a kind that only we call.
 
     Attributes:
@@ -50,7 +50,7 @@ class Binding(Immutable):
         return [] if self.network is None else [self.network]
 
 
-class Run:
+class Run(Shared):
     """State of one sampling run.
 
     Attributes:

@@ -16,6 +16,7 @@ from .comfy_evaluation import Rows
 from .comfy_host import Extra, grid_of, host_attention, site_of
 from .comfy_regrouped import Alternatives, Regrouped
 from .comfy_run import Binding, Run, check_region, check_rows
+from .conditions import Shared
 from .errors import said_by
 from .sites import Site
 
@@ -45,7 +46,7 @@ def install_looking(run: Run, options: dict) -> None:
     replaced["attn1"] = {**theirs, **ours}
 
 
-class SelfAttentionPatch:
+class SelfAttentionPatch(Shared):
     """An ``attn1_replace`` of one block, for all its transformers."""
 
     def __init__(self, run: Run, theirs: Replacements, regrouped: Regrouped):

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from .comfy_blocks import context_width, transformer_blocks
 from .comfy_host import KEY, Extra, grid_of, host_attention, site_of
-from .conditions import Immutable
+from .conditions import Shared
 from .sites import Site
 from .source import SourceSite
 
 
 @dataclass(frozen=True, eq=False)
-class SourceNet(Immutable):
+class SourceNet(Shared):
     """The second UNet and what it looks at.
 
     Attributes:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .attention.token_masks import soft_grid
-from .conditions import Immutable
+from .conditions import Shared
 from .place import Grid, Place, known
 
 
 @dataclass(frozen=True, eq=False)
-class Scope(Immutable):
+class Scope(Shared):
     """A patch's reach.
 
     Attributes:

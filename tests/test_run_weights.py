@@ -243,6 +243,26 @@ def test_a_condition_is_as_it_was_after_a_run(base, kind):
     assert all(vars(binding.condition)[name] is value for name, value in before.items())
 
 
+def test_a_pack_may_copy_the_options_in_mid_run(base):
+    """Deep copies are the same patches of the same run: no network is copied, and nothing changes."""
+    net = source(base, height=SIDE, width=SIDE)
+    patched = worn(worn(base, "hpfa", net), "caa", net)
+    expected = plainly(patched)
+
+    def copying(arguments):
+        options = copy.deepcopy(arguments["model_options"]["transformer_options"])
+        again = arguments["model_options"] | {"transformer_options": options}
+        conds = [arguments["cond"], arguments["uncond"]]
+        return comfy.samplers.calc_cond_batch(arguments["model"], conds, arguments["input"], arguments["sigma"], again)[
+            0
+        ]
+
+    plain = plainly(patched, cfg=1.0)
+    patched.set_model_sampler_post_cfg_function(copying)
+    assert difference(plainly(patched), plain) < 1e-4 * float(plain.std())
+    assert difference(plain, expected) > 1e-3 * float(plain.std())
+
+
 # errors while sampling
 
 

@@ -1,6 +1,6 @@
 """What patched attention attends to: one file a method."""
 
-from .base import Condition, Immutable, SourceCondition, TokenCondition
+from .base import Condition, Shared, SourceCondition, TokenCondition
 from .mcld import MFCACondition
 from .reference import ReferenceCondition
 from .truepose import CAACondition, Fusion, HPFACondition, fit_width
@@ -10,7 +10,7 @@ __all__ = [
     "Condition",
     "Fusion",
     "HPFACondition",
-    "Immutable",
+    "Shared",
     "MFCACondition",
     "ReferenceCondition",
     "SourceCondition",

@@ -19,8 +19,11 @@ from ..sites import Site
 from ..source import SourceSite
 
 
-class Immutable:
-    """Copying gives the object itself: hosts deep-copy or share patches, and both must mean the same."""
+class Shared:
+    """Copying gives the object itself: hosts deep-copy or share patches, and both must mean the same.
+
+    So what a MODEL carries is immutable, and what changes belongs to a run.
+    """
 
     def __copy__(self):
         return self
@@ -29,7 +32,7 @@ class Immutable:
         return self
 
 
-class Condition(ABC, Immutable):
+class Condition(ABC, Shared):
     """One paper's condition over the UNet."""
 
     #: Which attention of the block it acts on.
