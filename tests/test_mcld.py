@@ -40,6 +40,21 @@ def test_parity(golden, capsys, name):
     assert f'"kind": "{name}"' in capsys.readouterr().out
 
 
+def test_a_golden_step_of_several_rows(golden):
+    """A conditioning may hold more than one image: as many rows of what each gives alone."""
+    from dataclasses import replace
+
+    from devtools.golden import Golden
+    from devtools.parity_mcld import mcld_step
+
+    single = Golden.read(golden("mcld_step.safetensors"))
+    latent = single.inputs["noisy_latent"]
+    twice = replace(single, inputs=single.inputs | {"noisy_latent": latent.repeat(2, 1, 1, 1)})
+    for name, rows in mcld_step(twice).items():
+        expected = single.outputs[name].repeat_interleave(2, dim=0)
+        assert rows.shape == expected.shape and difference(rows, expected) < 1e-4, name
+
+
 class TestEquations:
     def test_a_single_token_needs_no_softmax(self):
         q, key, value = random(2, 9, 8), random(1, 1, 8, seed=1), random(1, 1, 8, seed=2)
