@@ -11,13 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import comfy.model_management
-import comfy.model_patcher
-import comfy.ops
 import torch
 from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer, optimized_attention
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
+from .comfy_networks import host_operations, host_patcher  # noqa: F401
 from .conditions import Condition, Immutable, Memory, Query
 from .errors import PatchError
 from .scope import Scope
@@ -27,23 +26,6 @@ from .source import SourceSite, context_width_of, width_of
 #: Keys in the host's dictionaries.
 KEY = "mannequin"
 RUN, BINDINGS = f"{KEY}_run", f"{KEY}_bindings"
-
-#: ComfyUI's class for models it may load in part, where it has one.
-Patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-
-
-def host_patcher(network: nn.Module) -> Any:
-    """Hand a network with weights to the host, which from then on loads, offloads and frees it."""
-    return Patcher(
-        network,
-        load_device=comfy.model_management.get_torch_device(),
-        offload_device=comfy.model_management.unet_offload_device(),
-    )
-
-
-def host_operations() -> Any:
-    """Layers that cast their weights to the input's dtype and device, as the host's own networks do."""
-    return comfy.ops.manual_cast
 
 
 def transformer_blocks(model: Any) -> dict[Site, nn.Module]:

@@ -10,7 +10,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from .comfy_binding import host_patcher
+from .comfy_networks import host_patcher
 from .errors import PatchError
 from .unet_layout import HEAD, HEADS, UNetLayout, check_unet
 
@@ -40,7 +40,9 @@ def host_model(config_class: type, unet_config: dict[str, Any], dtype: torch.dty
     return config.get_model({}, device=comfy.model_management.unet_offload_device())
 
 
-def load_unet(state: Mapping[str, Tensor], name: str, config_class: type, headless: bool = False) -> Any:
+def load_unet(
+    state: Mapping[str, Tensor], name: str, config_class: type, headless: bool = False, disable_dynamic: bool = False
+) -> Any:
     """A MODEL from a UNet's weights in diffusers' names.
 
     Args:
@@ -48,6 +50,7 @@ def load_unet(state: Mapping[str, Tensor], name: str, config_class: type, headle
         name: what it is, for errors.
         config_class: of ``comfy.supported_models``: how the MODEL predicts and what its schedule is.
         headless: without ``conv_norm_out`` and ``conv_out``, as a reference network is published.
+        disable_dynamic: as :func:`host_patcher` has it.
 
     Raises:
         PatchError: keys are missing, or there are others.
@@ -68,8 +71,9 @@ def load_unet(state: Mapping[str, Tensor], name: str, config_class: type, headle
     if headless:
         # What the head would give is never looked at; unset memory would still be carried around.
         weights |= {key: torch.zeros(layout.shapes()[key]) for key in HEAD}
-    model.load_model_weights({names[key]: tensor for key, tensor in weights.items()}, "")
-    return host_patcher(model)
+    # Layers that wait for a file take its tensors as they are.
+    model.load_model_weights({names[key]: tensor.to(dtype) for key, tensor in weights.items()}, "")
+    return host_patcher(model, disable_dynamic)
 
 
 def unet_config(layout: UNetLayout) -> dict[str, Any]:

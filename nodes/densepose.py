@@ -6,7 +6,7 @@ import comfy.model_management
 import folder_paths
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import host_patcher
+from ..model_patches.comfy_networks import host_patcher
 from ..preprocessors.densepose import GROUPS, from_image, part_numbers
 from ..preprocessors.densepose_net import RESOLUTION, detect_densepose, load
 from .errors import names_itself

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..model_patches import comfy_binding
 from ..model_patches.checkpoints import build_truepose
+from ..model_patches.comfy_networks import host_operations, host_patcher, load_file
 from ..model_patches.comfy_small_sd import load_clip_vision
 from ..model_patches.comfy_truepose import load_truepose
 from .errors import names_itself
@@ -38,8 +38,8 @@ class MannequinLoadTruePose(io.ComfyNode):
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
         state, metadata = read_weights(weights)
-        network = build_truepose(state, weights, metadata, comfy_binding.host_operations())
-        return io.NodeOutput(comfy_binding.host_patcher(network))
+        network = build_truepose(state, weights, metadata, host_operations())
+        return io.NodeOutput(host_patcher(network))
 
 
 class MannequinLoadTruePoseModel(io.ComfyNode):
@@ -72,8 +72,7 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        state, metadata = read_weights(weights)
-        return io.NodeOutput(*load_truepose(state, weights, metadata))
+        return io.NodeOutput(*load_file(read_weights, load_truepose, weights))
 
 
 class MannequinLoadSmallCLIPVision(io.ComfyNode):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..model_patches import comfy_binding
 from ..model_patches.comfy_mcld import load_mcld
+from ..model_patches.comfy_networks import load_file
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
@@ -61,8 +62,7 @@ class MannequinLoadMCLD(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        state, metadata = read_weights(weights)
-        return io.NodeOutput(*load_mcld(state, weights, metadata))
+        return io.NodeOutput(*load_file(read_weights, load_mcld, weights))
 
 
 class MannequinMCLDConditioning(io.ComfyNode):

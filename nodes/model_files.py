@@ -1,5 +1,6 @@
 """Weight files in the host's model folders."""
 
+import struct
 from pathlib import Path
 
 import comfy.utils
@@ -8,12 +9,15 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..model_patches.errors import PatchError
+from ..preprocessors.errors import reason
 
 #: ``models/mannequin``, and whatever extra_model_paths.yaml names for it.
 WEIGHTS_FOLDER = "mannequin"
 #: Weights that come with the pack; the autoencoder is for the host's own Load VAE.
 DEMO = Path(__file__).resolve().parent.parent / "weights"
 ENDINGS = {".safetensors", ".onnx", ".torchscript"}
+#: What a reader raises over a file that is no safetensors: the library's, or the host's own under dynamic VRAM.
+UNREADABLE = (SafetensorError, AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError, struct.error)
 
 
 def register_weights_folder() -> None:
@@ -54,8 +58,8 @@ def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     path = weight_file(name, ".safetensors")
     try:
         return comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
-    except (SafetensorError, ValueError, OSError) as error:
+    except UNREADABLE as error:
         raise PatchError(
-            f"'{name}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another kind "
+            f"'{name}' cannot be read as safetensors ({reason(error)}). It is truncated or another kind "
             "of file: download it again and compare its size."
         ) from error

@@ -9,7 +9,7 @@ import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..model_patches.comfy_binding import host_patcher
+from ..model_patches.comfy_networks import host_patcher
 from ..preprocessors import schp, segformer
 from ..preprocessors.label_pictures import from_image
 from ..preprocessors.label_sets import LABEL_SETS
