@@ -31,7 +31,9 @@ class MannequinLoadTruePose(io.ComfyNode):
                     tooltip="A TruePose weight file in models/mannequin, recognised by its keys.",
                 )
             ],
-            outputs=[TruePoseWeights.Output("truepose", tooltip="TruePose's trained modules.")],
+            outputs=[
+                TruePoseWeights.Output("truepose", display_name="TRUEPOSE", tooltip="TruePose's trained modules.")
+            ],
         )
 
     @classmethod

@@ -175,7 +175,7 @@ class MannequinApplyMFCA(io.ComfyNode):
                 sites_input(),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, knowing photo, texture and face.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, knowing photo, texture and face.")],
         )
 
     @classmethod
@@ -223,7 +223,7 @@ class MannequinApplyPoseGuider(io.ComfyNode):
                 io.Image.Input("pose", tooltip="The target's DensePose to Image, in the convention VUI."),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, knowing the pose.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, knowing the pose.")],
         )
 
     @classmethod

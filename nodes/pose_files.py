@@ -64,7 +64,11 @@ class MannequinSavePose(io.ComfyNode):
                     ),
                 ),
             ],
-            outputs=[PoseKeypoint.Output("saved", tooltip="The same pose, for what comes next.")],
+            outputs=[
+                PoseKeypoint.Output(
+                    "saved", display_name="POSE_KEYPOINT", tooltip="The same pose, for what comes next."
+                )
+            ],
             is_output_node=True,
         )
 
@@ -104,7 +108,11 @@ class MannequinLoadPose(io.ComfyNode):
                     tooltip=f"JSON files of the folders input and input/{SUBFOLDER}, and what Save Pose wrote.",
                 )
             ],
-            outputs=[PoseKeypoint.Output("pose", tooltip="What the file holds, face and hands included.")],
+            outputs=[
+                PoseKeypoint.Output(
+                    "pose", display_name="POSE_KEYPOINT", tooltip="What the file holds, face and hands included."
+                )
+            ],
         )
 
     @classmethod

@@ -50,6 +50,12 @@ class TestNode:
         for socket in [*schema.inputs, *schema.outputs]:
             assert socket.tooltip and socket.tooltip.endswith((".", "noise)")), f"{socket} has no tooltip"
 
+    def test_outputs_are_labelled_alike_on_every_host(self, node):
+        """Without a display name, older versions show the type and newer ones the id."""
+        outputs = node.GET_SCHEMA().outputs
+        assert all(output.display_name for output in outputs)
+        assert [output.display_name for output in outputs] == node.RETURN_NAMES
+
     def test_its_id_is_literal_in_the_source(self, node):
         """The Manager finds nodes by reading, not by running."""
         sources = [path.read_text(encoding="utf-8") for path in (ROOT / "nodes").glob("*.py")]
