@@ -1,5 +1,7 @@
 """Hosts with dynamic VRAM: their layers have no weights until a file is read, and ours work as on any other."""
 
+import inspect
+
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
@@ -164,3 +166,15 @@ def test_the_host_gets_another_copy_of_an_untrained_model():
     factory, words = patcher.cached_patcher_init
     copy = factory(*words, disable_dynamic=True)
     assert copy.model is not patcher.model and same(copy.model, patcher.model)
+
+
+@pytest.mark.skipif(
+    "disable_dynamic" not in inspect.signature(comfy.model_patcher.ModelPatcher.clone).parameters,
+    reason="this ComfyUI has no dynamic VRAM",
+)
+def test_clones_without_dynamic_vram(monkeypatch):
+    """As TorchCompileModel makes them."""
+    patcher = patched(build_model(SmallSD(width=32, context_dim=32, heads=2), 4), "reference")
+    monkeypatch.setattr(patcher, "is_dynamic", lambda: True)
+    clone = patcher.clone(disable_dynamic=True)
+    assert clone.model is not patcher.model and same(clone.model, patcher.model)
