@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -22,7 +23,8 @@ from .say import say
 
 #: What a cell's outcome depends on, besides the host.
 SOURCES = ("*.py", "nodes/**/*.py", "model_patches/**/*.py", "preprocessors/**/*.py", "tests/*.py", "workflows/*.json")
-NOT_THERE = "–"
+#: A cell of a column that this version has not, and the beginning of one that came to its limit and is tried again.
+NOT_THERE, OVER = "–", "over"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def main() -> int:
     try:
         for folder in arguments.folders:
             folder = folder.expanduser().resolve()
-            rows[folder] = _row(folder, arguments.columns, arguments.minutes, arguments.again)
+            for name, said in _cells(folder, arguments.columns, arguments.minutes, arguments.again):
+                rows.setdefault(folder, {})[name] = said
     except KeyboardInterrupt:
         say("Stopped. The next start goes on from here.")
     say("\n" + table(rows, arguments.columns))
@@ -92,28 +95,29 @@ def table(rows: dict[Path, dict[str, str]], columns: list[str]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _row(folder: Path, columns: list[str], minutes: float, again: bool) -> dict[str, str]:
+def _cells(folder: Path, columns: list[str], minutes: float, again: bool) -> Iterator[tuple[str, str]]:
+    """A version's columns and what they say, one after the other."""
     try:
         python, folder = ensure_host(ROOT, folder)
     except SetupError as error:
         say(str(error))
-        return dict.fromkeys(columns, "no environment")
-    home = host_home(ROOT, folder)
-    sources = _sources()
-    row = {}
+        yield from ((name, "no environment") for name in columns)
+        return
+    home, version = host_home(ROOT, folder), version_of(folder)
     for name in columns:
         column = COLUMNS[name]
         if column.lazy and not has_lazy_layers(folder):
             continue
         known = _known(home)
-        key = hashlib.sha256(json.dumps([sources, column.words, minutes]).encode()).hexdigest()
-        if again or known.get(name, {}).get("key") != key:
-            found = _run(python, folder, home / f"{name.replace(' ', '_')}.log", column, 60 * minutes)
-            known[name] = {"key": key, "said": found}
+        key = hashlib.sha256(json.dumps([_sources(), column.words]).encode()).hexdigest()
+        said = known[name]["said"] if known.get(name, {}).get("key") == key else None
+        if again or said is None or said.startswith(OVER):
+            say(f"{version}, {name} …")
+            said = _run(python, folder, home / f"{name.replace(' ', '_')}.log", column, 60 * minutes)
+            known[name] = {"key": key, "said": said}
             (home / "found.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
-        row[name] = known[name]["said"]
-        say(f"{version_of(folder)}, {name}: {row[name]}")
-    return row
+        say(f"{version}, {name}: {said}")
+        yield name, said
 
 
 def _known(home: Path) -> dict[str, dict[str, str]]:
@@ -132,11 +136,8 @@ def _run(python: Path, folder: Path, log: Path, column: Column, seconds: float) 
     """One cell: how many tests pass, and where to read on if some do not."""
     report = log.with_suffix(".xml")
     report.unlink(missing_ok=True)
-    variables = {
-        COMFYUI_VARIABLE: str(folder),
-        "PYTHONPATH": str(ROOT),
-        **({LAZY_VARIABLE: "1"} if column.lazy else {}),
-    }
+    lazy = "1" if column.lazy else ""
+    variables = {COMFYUI_VARIABLE: str(folder), "PYTHONPATH": str(ROOT), LAZY_VARIABLE: lazy}
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *column.files()]
     started = time.monotonic()
     with log.open("wb") as file:
@@ -152,7 +153,7 @@ def _run(python: Path, folder: Path, log: Path, column: Column, seconds: float) 
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"over {seconds / 60:g} min"
+            return f"{OVER} {seconds / 60:g} min"
     outcome = outcome_of(report)
     say(f"  {time.monotonic() - started:.0f} s{'' if outcome.endswith('pass') else f', see {log}'}")
     return outcome

@@ -127,6 +127,14 @@ def test_a_stopped_run_shows_what_it_knows(tmp_path, monkeypatch, capsys, runs):
     assert capsys.readouterr().out.endswith("| a | 1 pass |\n")
 
 
+def test_a_cell_over_its_limit_is_tried_again(tmp_path, monkeypatch, runs):
+    words = (make_host(tmp_path / "old", "0.3.60"), "--columns", "import")
+    monkeypatch.setattr(hosts, "_run", lambda *words: runs.append("over") or f"{hosts.OVER} 15 min")
+    call(monkeypatch, *words)
+    call(monkeypatch, *words)
+    assert runs == ["over", "over"]
+
+
 def test_an_environment_that_cannot_be_made_is_a_row(tmp_path, monkeypatch, capsys, runs):
     def fails(root, folder):
         raise environment.SetupError("no such luck")

@@ -168,7 +168,9 @@ def test_project_metadata():
     assert re.fullmatch(r"\d+\.\d+\.\d+", project["project"]["version"])
     assert {"face", "gpu", "training", "dev"} <= project["project"]["optional-dependencies"].keys()
     comfy = project["tool"]["comfy"]
-    assert comfy["DisplayName"] == "Mannequin: Pose Transfer" and comfy["requires-comfyui"] == ">=0.3.75"
+    assert comfy["DisplayName"] == "Mannequin: Pose Transfer"
+    floor = re.fullmatch(r">=(\d+\.\d+\.\d+)", comfy["requires-comfyui"])[1]
+    assert f"ComfyUI {floor} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert (ROOT / "web" / comfy["Icon"].rsplit("/", 1)[1]).is_file()
     assert (ROOT / "web" / comfy["Banner"].rsplit("/", 1)[1]).is_file()
 
