@@ -48,3 +48,12 @@ def test_the_hosts_own_reader(broken, tmp_path, content):
     (tmp_path / broken).write_bytes(content)
     with pytest.raises(PatchError, match="cannot be read as safetensors"):
         read_weights(broken)
+
+
+def test_a_file_that_is_not_there():
+    """Said by us: some hosts ask the node before they look into its list."""
+    there = "demo_truepose.safetensors"
+    with pytest.raises(
+        PatchError, match=rf"^There is no 'gone.safetensors' in models/mannequin, which holds .*{there}"
+    ):
+        read_weights("gone.safetensors")
