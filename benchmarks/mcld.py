@@ -10,8 +10,6 @@ import platform
 import statistics
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from devtools.host import import_host
@@ -19,62 +17,73 @@ from devtools.host import import_host
 import_host()
 
 import torch  # noqa: E402
-from mannequin.model_patches import comfy_binding  # noqa: E402
+from mannequin.model_patches.attention.mfca import MFCA, selected_tokens  # noqa: E402
+from mannequin.model_patches.comfy_apply import apply_condition  # noqa: E402
+from mannequin.model_patches.comfy_blocks import transformer_blocks  # noqa: E402
+from mannequin.model_patches.comfy_host import host_attention  # noqa: E402
 from mannequin.model_patches.comfy_mcld import load_mcld  # noqa: E402
-from mannequin.model_patches.conditions import MFCACondition, Query, ReferenceCondition  # noqa: E402
+from mannequin.model_patches.comfy_pose import apply_pose  # noqa: E402
+from mannequin.model_patches.comfy_sampling import open_run  # noqa: E402
+from mannequin.model_patches.comfy_source import SourceNet, run_source  # noqa: E402
+from mannequin.model_patches.conditions import MFCACondition, ReferenceCondition  # noqa: E402
 from mannequin.model_patches.scope import Scope  # noqa: E402
+from mannequin.model_patches.sites import Site  # noqa: E402
+from torch import nn  # noqa: E402
 
 from devtools import untrained  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved, ratio, timed  # noqa: E402
 
 TEXT_TOKENS = 77
+#: How far two ways to one result may lie apart, in its standard deviations.
+SAME = 1e-3
 
 
-@dataclass(frozen=True)
-class Features:
-    """A published site's bank: what ReferenceNet saw there, not projected yet."""
+def published(bench: "Bench") -> Any:
+    """MCLD at the published pipeline's price, with the same result: a MODEL of plain patches.
 
-    features: torch.Tensor
-    target: torch.nn.Module
-    rows: int = 1
-
-    def to(self, like: torch.Tensor) -> "Features":
-        return self
-
-
-class PublishedReference(ReferenceCondition):
-    """Reference attention at the published pipeline's price, with the same result.
-
-    The bank is projected at every step for both halves of the batch, both halves attend to it, and the half of the null
-    condition is then computed again without it: projections, attention, output.
+    At every step the bank is projected for both halves of the batch, both halves attend to it, and the half of the null
+    condition is computed once more without it; tokens are projected at every step, for both halves, and attended to one
+    by one.
     """
-
-    def remember(self, site, source, target) -> Features:
-        return Features(source.features(), target)
-
-    def answer(self, memory: Features, query: Query) -> torch.Tensor:
-        attention = memory.target.attn1
-        bank = memory.features.repeat(2, 1, 1)
-        key, value = attention.to_k(bank), attention.to_v(bank)
-        keys, values = torch.cat([query.k, key[:1]], 1), torch.cat([query.v, value[:1]], 1)
-        for projection in (attention.to_q, attention.to_k, attention.to_v, *attention.to_out):
-            projection(query.q)
-        query.attention(query.q, keys, values, query.heads)
-        return query.attention(query.q, keys, values, query.heads)
+    patched = bench.model.clone()
+    bank: dict[Site, torch.Tensor] = {}
+    blocks = transformer_blocks(patched)
+    run_source(bench.source, bench.reference, set(blocks), lambda site, seen: bank.update({site: seen.features()}))
+    for site, block in blocks.items():
+        patched.set_model_attn1_replace(published_reference(block.attn1, bank[site]), *site)
+        tokens = selected_tokens(site.block, bench.token, bench.texture)
+        face = bench.modules.model.mfca[site.key]
+        patched.set_model_attn2_replace(published_focus(block.attn2, tokens, face, bench.face), *site)
+    return apply_pose(patched, bench.modules, bench.pose, Scope())
 
 
-class PublishedMFCA(MFCACondition):
-    """MFCA at the published price: tokens projected at every step, for both halves, attended to one by one."""
+def published_reference(layers: nn.Module, features: torch.Tensor) -> Callable:
+    """``attn1_replace`` of a batch [null, condition]."""
 
-    def project(self, site, target, like) -> Features:
-        return Features(super().project(site, target, like), target)
+    def attend(q, k, v, extra):
+        attention, heads, seen = host_attention(extra), extra["n_heads"], features.repeat(2, 1, 1)
+        key, value = layers.to_k(seen), layers.to_v(seen)
+        both = attention(q, torch.cat([k, key], 1), torch.cat([v, value], 1), heads)
+        # What the published code computes twice: projections, attention and output of the null half.
+        for projection in (layers.to_q, layers.to_k, layers.to_v, *layers.to_out):
+            projection(q[:1])
+        return torch.cat([attention(q[:1], k[:1], v[:1], heads), both[1:]])
 
-    def answer(self, memory: Features, query: Query) -> torch.Tensor:
-        for _ in range(2):
-            for tokens in (memory.features.selected, memory.features.face):
-                attended = query.attention(query.q, tokens.key, tokens.value, query.heads)
-        return torch.add(super().answer(memory.features, query), attended, alpha=0.0)
+    return attend
+
+
+def published_focus(layers: nn.Module, tokens: torch.Tensor, face: MFCA, face_tokens: torch.Tensor) -> Callable:
+    """``attn2_replace`` of a batch [null, condition]; the null condition's tokens are zeros."""
+
+    def attend(q, k, v, extra):
+        attention, heads, result = host_attention(extra), extra["n_heads"], torch.zeros_like(q)
+        for layer, given, scale in ((layers, tokens, 1.0), (face, face_tokens, 0.5)):
+            both = torch.cat([torch.zeros_like(given), given])
+            result = result + scale * attention(q, layer.to_k(both), layer.to_v(both), heads)
+        return result
+
+    return attend
 
 
 class Bench:
@@ -91,16 +100,16 @@ class Bench:
         self.texture = torch.randn(1, 1, width, generator=generator)
         self.face = torch.randn(1, 16, width, generator=generator)
         self.pose = torch.rand(1, 3, side, side, generator=generator)
-        self.source = comfy_binding.SourceNet(self.reference, torch.randn(latent, generator=generator), self.token)
+        self.source = SourceNet(self.reference, torch.randn(latent, generator=generator), self.token)
 
-    def patched(self, reference: type | None, focal: type | None, pose: bool = True) -> Any:
+    def patched(self, reference: bool, focal: bool) -> Any:
         model = self.model
-        if reference is not None:
-            model = comfy_binding.apply_condition(model, reference(), self.source, "all", Scope())
-        if focal is not None:
-            condition = focal(self.token, self.texture, self.face, self.modules.model)
-            model = comfy_binding.apply_condition(model, condition, None, "all", Scope(), self.modules)
-        return comfy_binding.apply_pose(model, self.modules, self.pose, Scope()) if pose else model
+        if reference:
+            model = apply_condition(model, ReferenceCondition(), self.source, "all", Scope())
+        if focal:
+            condition = MFCACondition(self.token, self.texture, self.face, self.modules.model)
+            model = apply_condition(model, condition, None, "all", Scope(), self.modules)
+        return apply_pose(model, self.modules, self.pose, Scope())
 
     def step(self, options: dict, tokens: int = 1) -> torch.Tensor:
         unet = self.model.model.diffusion_model
@@ -110,26 +119,28 @@ class Bench:
     def measure(self, rounds: int) -> dict[str, dict[str, float | None]]:
         unpatched = f"unpatched, {TEXT_TOKENS} tokens of text"
         models = {
-            unpatched: self.patched(None, None, pose=False),
-            "unpatched, one token": self.patched(None, None, pose=False),
-            "ReferenceNet alone": self.patched(ReferenceCondition, None),
-            "MFCA alone": self.patched(None, MFCACondition),
-            "MCLD": self.patched(ReferenceCondition, MFCACondition),
-            "published": self.patched(PublishedReference, PublishedMFCA),
+            unpatched: self.model.clone(),
+            "unpatched, one token": self.model.clone(),
+            "ReferenceNet alone": self.patched(reference=True, focal=False),
+            "MFCA alone": self.patched(reference=False, focal=True),
+            "MCLD": self.patched(reference=True, focal=True),
+            "published": published(self),
         }
         runs, once = {}, {}
         for name, model in models.items():
             options = dict(model.model_options["transformer_options"])
             options |= {"cond_or_uncond": [1, 0], "sigmas": torch.tensor([5.0])}
-            run = comfy_binding.open_run(SimpleNamespace(conds={}), options)
+            run = open_run(model, options)
             once[name] = timed(run.__enter__)
             runs[name] = run, options
         variants: dict[str, Callable[[], Any]] = {
             name: lambda options=options, tokens=TEXT_TOKENS if name == unpatched else 1: self.step(options, tokens)
             for name, (_, options) in runs.items()
         }
-        for variant in variants.values():
-            variant()
+        results = {name: variant() for name, variant in variants.items()}
+        apart = float((results["MCLD"] - results["published"]).abs().max() / results["published"].std())
+        if apart > SAME:
+            raise SystemExit(f"MCLD and its published algorithm are {apart:.1e} of a standard deviation apart.")
         seconds = interleaved(variants, rounds)
         memory = {name: extra_peak_mib(variant) for name, variant in variants.items()}
         for run, _ in runs.values():

@@ -9,8 +9,7 @@ import json
 import platform
 import statistics
 import sys
-from dataclasses import dataclass
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 from devtools.host import import_host
@@ -18,18 +17,24 @@ from devtools.host import import_host
 import_host()
 
 import torch  # noqa: E402
-from mannequin.model_patches import comfy_binding  # noqa: E402
 from mannequin.model_patches.attention.hpfa import reweighted_self_attention  # noqa: E402
+from mannequin.model_patches.attention.joint import joint_attention  # noqa: E402
+from mannequin.model_patches.attention.key_values import KeyValues  # noqa: E402
+from mannequin.model_patches.comfy_apply import apply_condition  # noqa: E402
+from mannequin.model_patches.comfy_blocks import transformer_blocks  # noqa: E402
+from mannequin.model_patches.comfy_host import host_attention  # noqa: E402
+from mannequin.model_patches.comfy_sampling import open_run  # noqa: E402
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model  # noqa: E402
+from mannequin.model_patches.comfy_source import SourceNet, run_source  # noqa: E402
 from mannequin.model_patches.conditions import (  # noqa: E402
     CAACondition,
     Condition,
     HPFACondition,
-    Memory,
-    Query,
     ReferenceCondition,
 )
 from mannequin.model_patches.scope import Scope  # noqa: E402
+from mannequin.model_patches.sites import Site  # noqa: E402
+from torch import nn  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved, ratio, timed  # noqa: E402
 
@@ -37,31 +42,22 @@ FULL = SmallSD(width=320, context_dim=768, heads=8)
 QUICK = SmallSD(width=64, context_dim=64, heads=4)
 
 
-class UncachedReference(ReferenceCondition):
+def projecting(model: Any, source: SourceNet) -> Any:
     """Reference attention that projects the constant source at every step, as published pipelines do."""
+    patched, blocks = model.clone(), transformer_blocks(model)
+    seen: dict[Site, torch.Tensor] = {}
+    run_source(source, model, set(blocks), lambda site, features: seen.update({site: features.features()}))
 
-    def remember(self, site, source, target) -> Memory:
-        return UncachedMemory(source.features(), target)
+    def attend_at(site: Site, layers: nn.Module) -> Callable:
+        def attend(q, k, v, extra):
+            beside = KeyValues(layers.to_k(seen[site]), layers.to_v(seen[site]))
+            return joint_attention(q, [KeyValues(k, v), beside], extra["n_heads"], host_attention(extra))
 
-    def answer(self, memory: "UncachedMemory", query: Query) -> torch.Tensor:
-        attention = memory.target.attn1
-        projected = Memory(attention.to_k(memory.features), attention.to_v(memory.features))
-        return super().answer(projected, query)
+        return attend
 
-
-@dataclass(frozen=True)
-class UncachedMemory:
-    """What stands in for a memory where nothing is cached."""
-
-    features: torch.Tensor
-    target: torch.nn.Module
-
-    @property
-    def rows(self) -> int:
-        return self.features.shape[0]
-
-    def to(self, like: torch.Tensor) -> "UncachedMemory":
-        return self
+    for site, block in blocks.items():
+        patched.set_model_attn1_replace(attend_at(site, block.attn1), *site)
+    return patched
 
 
 class Bench:
@@ -73,7 +69,7 @@ class Bench:
         self.sizes = sizes
         self.latent = torch.randn(1, 4, height // 8, width // 8, generator=generator)
         self.context = torch.randn(1, 77, sizes.context_dim, generator=generator)
-        self.source = comfy_binding.SourceNet(self.model, torch.randn(self.latent.shape, generator=generator))
+        self.source = SourceNet(self.model, torch.randn(self.latent.shape, generator=generator))
         self.mask = torch.zeros(1, height, width, dtype=torch.bool)
         self.mask[:, height // 8 : -height // 8, width // 4 : -width // 4] = True
         self.labels = self.mask.to(torch.uint8)
@@ -83,14 +79,14 @@ class Bench:
     def patched(self, *conditions: Condition) -> Any:
         model = self.model
         for condition in conditions:
-            model = comfy_binding.apply_condition(model, condition, self.source, "all", Scope())
+            model = apply_condition(model, condition, self.source, "all", Scope())
         return model
 
     def opened(self, model: Any):
         """The model's options with an open run, as a sampler holds them."""
         options = dict(model.model_options["transformer_options"])
         options |= {"cond_or_uncond": [0], "sigmas": torch.tensor([5.0])}
-        return comfy_binding.open_run(SimpleNamespace(conds={}), options), options
+        return open_run(model, options), options
 
     def step(self, options: dict) -> torch.Tensor:
         unet = self.model.model.diffusion_model
@@ -103,7 +99,7 @@ class Bench:
             "HPFA": self.patched(hpfa),
             "HPFA + CAA": self.patched(hpfa, caa),
             "reference, keys cached": self.patched(ReferenceCondition()),
-            "reference, keys projected each step": self.patched(UncachedReference()),
+            "reference, keys projected each step": projecting(self.model, self.source),
         }
         runs = {name: self.opened(model) for name, model in models.items()}
         once = {}

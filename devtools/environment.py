@@ -41,6 +41,7 @@ TOOLS = [
     "hypothesis",
     "lpips",
     "onnx",
+    "onnxruntime",
     "opencv-python-headless",
     "playwright",
     "pytest>=8",

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -64,7 +63,7 @@ def mcld_sample(golden: Golden) -> dict[str, Tensor]:
 def _sample(model: Any, golden: Golden) -> Tensor:
     import comfy.sample
     import comfy.samplers
-    from mannequin.model_patches.comfy_binding import context_width
+    from mannequin.model_patches.comfy_blocks import context_width
     from mannequin.model_patches.comfy_samplers import ddim_sampler
 
     steps, guidance, noise = (
@@ -109,7 +108,9 @@ def _patched(
     networks: tuple[Any, Any, Any], golden: Golden, texture_latent: Tensor, face_scale: float, half_bank: bool = False
 ) -> Any:
     """MCLD's whole MODEL; with ``half_bank`` ReferenceNet's features are rounded as the published pipeline does."""
-    from mannequin.model_patches.comfy_binding import SourceNet, apply_condition, apply_pose
+    from mannequin.model_patches.comfy_apply import apply_condition
+    from mannequin.model_patches.comfy_pose import apply_pose
+    from mannequin.model_patches.comfy_source import SourceNet
     from mannequin.model_patches.conditions import MFCACondition, ReferenceCondition
     from mannequin.model_patches.scope import Scope
 
@@ -126,26 +127,24 @@ def _patched(
 
 def _rounding(condition: type) -> type:
     class Rounded(condition):
-        def remember(self, site, source, target):
-            features = source.features().half().float()
-            return Memory(target.attn1.to_k(features), target.attn1.to_v(features))
-
-    from mannequin.model_patches.conditions import Memory
+        def read(self, site, source):
+            return source.features().half().float()
 
     return Rounded
 
 
 def _evaluate(model: Any, latent: Tensor, timestep: int, labels: list[int]) -> Tensor:
     """The UNet's own output for conditionings with these labels (0: condition, 1: null)."""
-    from mannequin.model_patches.comfy_binding import context_width, open_run
+    from mannequin.model_patches.comfy_blocks import context_width
+    from mannequin.model_patches.comfy_sampling import open_run
 
-    rows = len(labels)
+    chunks, rows = len(labels), len(labels) * len(latent)
     options = dict(model.model_options["transformer_options"])
     options |= {"cond_or_uncond": labels, "sigmas": torch.ones(1)}
     context = torch.zeros(rows, 1, context_width(model))
-    with open_run(SimpleNamespace(conds={}), options):
+    with open_run(model, options):
         return model.model.diffusion_model(
-            latent.repeat(rows, 1, 1, 1),
+            latent.repeat(chunks, 1, 1, 1),
             timesteps=torch.full((rows,), timestep),
             context=context,
             transformer_options=options,

@@ -1,19 +1,24 @@
 """A GUIDER that samples two patched models at once and blends their predictions by region."""
 
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_patcher
 import comfy.sampler_helpers
 import comfy.samplers
-import torch
 from torch import Tensor
 
 from .attention.token_masks import soft_grid
-from .comfy_binding import KEY, open_run
-from .errors import PatchError
+from .comfy_host import KEY
+from .comfy_run import check_rows
+from .comfy_sampling import open_run
+from .errors import PatchError, said_by
 from .guidance.region_blend import region_blend
 
 REFERENCE = "reference_"
+#: What the host hands to a function behind guidance, and what of it is a prediction.
+POST_CFG = "sampler_post_cfg_function"
+PREDICTIONS = ("denoised", "cond_denoised", "uncond_denoised")
 
 
 class RegionBlendGuider(comfy.samplers.CFGGuider):
@@ -25,9 +30,10 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
         model: patched for the look inside the mask.
         reference: patched for the look outside.
         mask: m, ``[1 or B, H, W]`` in 0–1, over the generated image.
+        node: display name of the node, for errors while sampling.
     """
 
-    def __init__(self, model: Any, reference: Any, mask: Tensor):
+    def __init__(self, model: Any, reference: Any, mask: Tensor, node: str = ""):
         if not model.is_clone(reference) or model.patches_uuid != reference.patches_uuid:
             raise PatchError(
                 "The two models must be patches of the same loaded model with the same LoRAs. Load the checkpoint and "
@@ -39,6 +45,7 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
         super().__init__(joint)
         self.reference = reference
         self.mask = mask
+        self.node = node
         self.reference_options: dict = {}
 
     def set_branches(self, positive, negative, reference_positive, reference_negative) -> None:
@@ -52,31 +59,48 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
             }
         )
 
-    def inner_sample(self, noise, latent_image, device, sampler, sigmas, *args, **kwargs):
+    def outer_sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
         options = comfy.model_patcher.create_model_options_clone(self.reference.model_options)
         comfy.sampler_helpers.prepare_model_patcher(self.reference, {}, options)
         options["transformer_options"]["sample_sigmas"] = sigmas
         self.reference_options = options
         try:
-            with open_run(self, options["transformer_options"]):
-                return super().inner_sample(noise, latent_image, device, sampler, sigmas, *args, **kwargs)
+            with open_run(self.model_patcher, options["transformer_options"], self):
+                return super().outer_sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
             self.reference_options = {}
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):
-        source = self._guided("", x, timestep, model_options, seed)
-        reference = self._guided(REFERENCE, x, timestep, self.reference_options, seed)
+        own = len(self.model_options.get(POST_CFG, []))
+        # What a sampler asks for behind guidance (CFG++ takes the null prediction) is to see the blend.
+        of_sampler: list[Callable] = model_options.get(POST_CFG, [])[own:]
+        shared = {key: model_options[key] for key in ("disable_cfg1_optimization",) if key in model_options}
+        source = self._guided("", x, timestep, model_options | {POST_CFG: model_options.get(POST_CFG, [])[:own]}, seed)
+        reference = self._guided(REFERENCE, x, timestep, self.reference_options | shared, seed)
+        with said_by(self.node):
+            check_rows(self.mask.shape[0], x.shape[0], "The mask")
         mask = soft_grid(self.mask.to(x.device), tuple(x.shape[-2:]))
-        return region_blend(source, reference, mask)
+        blended = source | {name: region_blend(source[name], reference[name], mask) for name in PREDICTIONS}
+        for function in of_sampler:
+            blended["denoised"] = function(blended)
+        return blended["denoised"]
 
-    def _guided(self, branch: str, x, timestep, model_options, seed) -> torch.Tensor:
-        return comfy.samplers.sampling_function(
+    def _guided(self, branch: str, x, timestep, model_options, seed) -> dict[str, Any]:
+        """One branch's predictions, as the host hands them to functions behind guidance."""
+        seen: dict[str, Any] = {}
+
+        def look(arguments: dict) -> Tensor:
+            seen.update(arguments)
+            return arguments["denoised"]
+
+        comfy.samplers.sampling_function(
             self.inner_model,
             x,
             timestep,
             self.conds[f"{branch}negative"],
             self.conds[f"{branch}positive"],
             self.cfg,
-            model_options=model_options,
+            model_options=model_options | {POST_CFG: [*model_options.get(POST_CFG, []), look]},
             seed=seed,
         )
+        return seen

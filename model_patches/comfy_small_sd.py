@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoints import CLIP_CONFIG_KEY
-from .comfy_binding import context_width, transformer_blocks
+from .comfy_blocks import context_width, transformer_blocks
 from .comfy_networks import give_weights, host_operations, host_patcher
 from .comfy_unet import host_model
 from .errors import PatchError

@@ -6,9 +6,7 @@ from torch import Tensor
 
 from .attention.token_masks import soft_grid
 from .conditions import Immutable
-
-#: No schedule reaches so far; the host's "from the very start" lies beyond it.
-BEYOND_ANY_SIGMA = 1e8
+from .place import Grid, Place, known
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,40 +15,41 @@ class Scope(Immutable):
 
     Attributes:
         strength: 0 is off, 1 is the paper.
-        first_sigma, last_sigma: active while first ≥ σ ≥ last.
+        start, end: shares of the schedule between which it acts; the host says which noise levels those are when
+            sampling starts.
         mask: where in the target, ``[1 or B, H, W]`` in 0–1; None is everywhere.
     """
 
     strength: float = 1.0
-    first_sigma: float = float("inf")
-    last_sigma: float = 0.0
+    start: float = 0.0
+    end: float = 1.0
     mask: Tensor | None = None
 
     @property
     def empty(self) -> bool:
         """Whether the patch can be left out altogether."""
-        return self.strength == 0 or self.first_sigma < self.last_sigma or self._blank
+        return self.strength == 0 or self.start > self.end or (self.mask is not None and not bool(self.mask.any()))
 
     @property
-    def _blank(self) -> bool:
-        return self.mask is not None and not bool(self.mask.any())
+    def endless(self) -> bool:
+        """Whether it acts on the whole schedule, which need not be looked at then: a GPU would wait for the answer."""
+        return self.start <= 0 and self.end >= 1
 
-    def active(self, sigma: Tensor) -> bool:
-        """Whether the patch acts at noise level ``sigma`` (one element).
+    def over(self, place: Place | None, grid: Grid, device) -> float | Tensor:
+        """The weight of every cell of a grid ``(h, w)`` over a part of the picture: a number without a mask, else
+        ``[1 or B, 1, h, w]``.
 
-        A span over the whole schedule is answered without reading it, which would make a GPU wait at every site.
+        Raises:
+            PatchError: there is a mask, and nobody knows where the part lies.
         """
-        if self.first_sigma >= BEYOND_ANY_SIGMA and self.last_sigma <= 0:
-            return True
-        return self.first_sigma >= float(sigma) >= self.last_sigma
-
-    def over(self, grid: tuple[int, int], device) -> float | Tensor:
-        """The weight of every cell of a grid ``(h, w)``: a number without a mask, else ``[1 or B, 1, h, w]``."""
         if self.mask is None:
             return self.strength
-        return self.strength * soft_grid(self.mask.to(device), grid)
+        place, mask = known(place, "region"), self.mask.to(device)
+        if not place.is_whole:
+            mask = place.cut(soft_grid(mask, place.whole))[:, 0]
+        return self.strength * soft_grid(mask, grid)
 
-    def tokens(self, grid: tuple[int, int], device) -> float | Tensor:
+    def tokens(self, place: Place | None, grid: Grid, device) -> float | Tensor:
         """The same, a token each: a number, or ``[1 or B, h * w, 1]``."""
-        weight = self.over(grid, device)
+        weight = self.over(place, grid, device)
         return weight.flatten(2).movedim(1, 2) if isinstance(weight, Tensor) else weight

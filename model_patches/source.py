@@ -3,8 +3,9 @@
 Both hosts' transformer blocks share these names: ``norm1``, ``attn1.to_q/to_k/to_v``, ``attn1.to_out`` (iterable).
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -14,13 +15,13 @@ HiddenSpace = Literal["paper", "block"]
 
 
 def width_of(block: nn.Module) -> int:
-    """Feature width of a transformer block."""
-    return block.attn1.to_k.weight.shape[0]
+    """Feature width of a transformer block. Asked of the layer: packed weights have other shapes."""
+    return block.attn1.to_k.out_features
 
 
 def context_width_of(block: nn.Module) -> int:
     """Width of the cross-attention context that a transformer block takes."""
-    return block.attn2.to_k.weight.shape[1]
+    return block.attn2.to_k.in_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class SourceSite:
         heads: number of heads.
         grid: height and width of the N tokens.
         block: SourceNet's transformer block.
+        shared: what conditions keep for all sites of one pass.
     """
 
     q: Tensor
@@ -42,6 +44,25 @@ class SourceSite:
     heads: int
     grid: tuple[int, int]
     block: nn.Module
+    shared: dict[Hashable, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """For how many source images."""
+        return self.q.shape[0]
+
+    def for_rows(self, rows: int) -> "SourceSite":
+        """One image's features for several rows; of as many images as rows, itself."""
+        if rows == self.rows:
+            return self
+        q, k, v, stream = (t.expand(rows, -1, -1) for t in (self.q, self.k, self.v, self.stream))
+        return replace(self, q=q, k=k, v=v, stream=stream)
+
+    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """``compute()``, the first time this pass asks for ``key``."""
+        if key not in self.shared:
+            self.shared[key] = compute()
+        return self.shared[key]
 
     def features(self) -> Tensor:
         """F' as self-attention sees it: norm1 of the block's input."""

@@ -3,7 +3,8 @@
 import torch
 from comfy_api.latest import io
 
-from ..model_patches.comfy_binding import context_width
+from ..model_patches.comfy_blocks import context_width
+from ..model_patches.comfy_evaluation import NULL
 from .errors import names_itself
 
 
@@ -32,6 +33,5 @@ class MannequinConditioning(io.ComfyNode):
     @names_itself
     def execute(cls, model) -> io.NodeOutput:
         context = torch.zeros(1, 1, context_width(model))
-        pooled = torch.zeros(1, 1280)
-        positive, negative = ([[context, {"pooled_output": pooled}]] for _ in range(2))
-        return io.NodeOutput(positive, negative)
+        shared = {"pooled_output": torch.zeros(1, 1280)}
+        return io.NodeOutput([[context, shared]], [[context, shared | {NULL: True}]])

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..preprocessors.images import check_image
+from ..preprocessors.masks import given
 from ..preprocessors.people import people_boxes
 from ..preprocessors.placement import LARGEST_SIDE, fit, mask_boxes, paste, place
 from .errors import names_itself
@@ -81,6 +82,7 @@ class MannequinFitImage(io.ComfyNode):
     ) -> io.NodeOutput:
         image = check_image(image)
         original, boxes = tuple(image.shape[1:3]), [None] * len(image)
+        mask = given(mask, original)
         if mode == "person" and mask is not None:
             boxes = mask_boxes(mask, original, len(image))
         elif mode == "person":
@@ -103,7 +105,10 @@ class MannequinPasteBack(io.ComfyNode):
                 "rectangle the photo keeps its very pixels."
             ),
             inputs=[
-                io.Image.Input("result", tooltip="Made from Fit Image's picture; it may have been enlarged since."),
+                io.Image.Input(
+                    "result",
+                    tooltip="Made from Fit Image's picture; VAE Encode may have cut it, or it may be enlarged.",
+                ),
                 Placement.Input("placement", tooltip="From Fit Image."),
                 io.Image.Input("original", tooltip="The photo that went into Fit Image."),
                 io.Int.Input(

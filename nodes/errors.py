@@ -11,6 +11,11 @@ class NodeError(ValueError):
     """A sentence that begins with the node's name."""
 
 
+def name_of(node: type) -> str:
+    """A node's display name."""
+    return node.define_schema().display_name
+
+
 def names_itself(execute: Callable) -> Callable:
     """Decorate a node's ``execute``: what it cannot do is said under the node's display name."""
 
@@ -19,6 +24,6 @@ def names_itself(execute: Callable) -> Callable:
         try:
             return execute(cls, *args, **kwargs)
         except (PatchError, ConditionError) as error:
-            raise NodeError(f"{cls.define_schema().display_name}: {error}") from error
+            raise NodeError(f"{name_of(cls)}: {error}") from error
 
     return wrapper

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..model_patches.comfy_guiders import RegionBlendGuider
-from .checks import check_numbers
-from .errors import names_itself
+from .checks import as_mask, check_conditioning, check_drawn
+from .errors import name_of, names_itself
 
 
 class MannequinRegionBlendGuider(io.ComfyNode):
@@ -54,8 +54,17 @@ class MannequinRegionBlendGuider(io.ComfyNode):
         mask,
         cfg,
     ) -> io.NodeOutput:
-        check_numbers(mask, "The mask")
-        guider = RegionBlendGuider(model, reference_model, mask)
-        guider.set_branches(positive, negative, reference_positive, reference_negative)
+        mask = as_mask(mask, "The mask")
+        check_drawn(mask, "The mask", "connect a black SolidMask of the picture's size to see the reference alone")
+        branches = {
+            "positive": positive,
+            "negative": negative,
+            "reference_positive": reference_positive,
+            "reference_negative": reference_negative,
+        }
+        for name, conditioning in branches.items():
+            check_conditioning(conditioning, f"Its input {name}")
+        guider = RegionBlendGuider(model, reference_model, mask, name_of(cls))
+        guider.set_branches(**branches)
         guider.set_cfg(cfg)
         return io.NodeOutput(guider)

@@ -3,9 +3,9 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..model_patches import comfy_binding
 from ..model_patches.scope import Scope
 from ..model_patches.sites import SYNTAX
+from .checks import as_mask, check_drawn
 
 
 def scope_inputs() -> list:
@@ -48,12 +48,15 @@ def sites_input() -> io.String.Input:
     return io.String.Input("sites", default="all", tooltip=f"Which attention sites of the UNet it patches. {SYNTAX}")
 
 
-def scope_of(model, strength: float, start_percent: float, end_percent: float, region: Tensor | None) -> Scope:
+def scope_of(strength: float, start_percent: float, end_percent: float, region: Tensor | None) -> Scope:
     """The scope those inputs describe."""
-    first, last = comfy_binding.sigmas_between(model, start_percent, end_percent)
-    if start_percent > end_percent:
-        strength = 0.0
-    return Scope(float(strength), first, last, region)
+    if region is not None:
+        region = as_mask(region, "The region")
+        if strength and start_percent <= end_percent:
+            check_drawn(
+                region, "The region", "disconnect region (it then acts everywhere) or set strength to 0 (nowhere)"
+            )
+    return Scope(float(strength), start_percent, end_percent, region)
 
 
 def no_person_input() -> io.Combo.Input:

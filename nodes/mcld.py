@@ -7,16 +7,18 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..model_patches import comfy_binding
+from ..model_patches.comfy_apply import apply_condition
+from ..model_patches.comfy_evaluation import NULL
 from ..model_patches.comfy_mcld import load_mcld
 from ..model_patches.comfy_networks import load_file
+from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
 from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
-from .checks import check_numbers
-from .errors import names_itself
+from .checks import as_pose_picture, check_numbers, check_rows
+from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import read_weights, weight_files
 from .types import FaceEmbedding, FocalTokens, MCLDWeights
@@ -24,7 +26,7 @@ from .types import FaceEmbedding, FocalTokens, MCLDWeights
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """MCLD's focal embeddings (section 3.2): I_emb and A_emb ``[B, 1, D]``, F_emb ``[B, 16, D]``."""
+    """MCLD's focal embeddings (section 3.2): I_emb and A_emb ``[B, 1, D]``, F_emb ``[B, 16, D]``; B is one number."""
 
     image: Tensor
     texture: Tensor
@@ -100,16 +102,22 @@ class MannequinMCLDConditioning(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, mcld, clip_vision, image, texture, face=None) -> io.NodeOutput:
-        embeddings = [_clip_token(clip_vision, picture) for picture in (image, texture)]
-        tokens = Tokens(*embeddings, _face_tokens(mcld, face))
-        width = tokens.image.shape[-1]
-        positive, negative = ([[torch.zeros(1, 1, width), {}]] for _ in range(2))
-        return io.NodeOutput(positive, negative, tokens, [[tokens.image, {}]])
+        photo, dressed = (_clip_token(clip_vision, picture) for picture in (image, texture))
+        faces = _face_tokens(mcld, face)
+        rows = check_rows(
+            {"image": len(photo), "texture": len(dressed), "face": len(faces)},
+            "Each is one for all, or as many as the others; Embed Face makes one of several with 'average'.",
+        )
+        tokens = Tokens(*(given.expand(rows, -1, -1) for given in (photo, dressed, faces)))
+        positive, negative = ([[torch.zeros(1, 1, photo.shape[-1]), mark]] for mark in ({}, {NULL: True}))
+        return io.NodeOutput(positive, negative, tokens, [[photo, {}]])
 
 
 def _clip_token(clip_vision, image: Tensor) -> Tensor:
     """The projected, pooled embedding ``[B, 1, D]`` of whole pictures: MCLD squashes and crops nothing away."""
-    return clip_vision.encode_image(check_image(image), crop=False).image_embeds[:, None].float().cpu()
+    token = clip_vision.encode_image(check_image(image), crop=False).image_embeds[:, None].float().cpu()
+    check_numbers(token, "The CLIP embedding")
+    return token
 
 
 def _face_tokens(mcld, face) -> Tensor:
@@ -200,8 +208,8 @@ class MannequinApplyMFCA(io.ComfyNode):
                 "MCLD, or set lambda_face to 0."
             )
         condition = MFCACondition(tokens.image, tokens.texture, tokens.face, weights, lambda_s, lambda_face)
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, condition, None, sites, scope, mcld))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, condition, None, sites, scope, mcld, name_of(cls)))
 
 
 class MannequinApplyPoseGuider(io.ComfyNode):
@@ -229,6 +237,6 @@ class MannequinApplyPoseGuider(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model, mcld, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
-        check_numbers(pose, "The pose image")
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_pose(model, mcld, pose[..., :3].movedim(-1, 1), scope))
+        picture = as_pose_picture(pose, "The pose image")
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_pose(model, mcld, picture, scope, name_of(cls)))

@@ -15,6 +15,7 @@ from .types import PoseKeypoint
 SUBFOLDER = "poses"
 #: The host's sign for a file of its output folder, as in Load Image (from Outputs).
 FROM_OUTPUT = " [output]"
+LARGEST_CANVAS = 65_536
 
 
 def saved_poses() -> list[str]:
@@ -99,14 +100,16 @@ class MannequinLoadPose(io.ComfyNode):
             category="Mannequin/Preprocess",
             description=(
                 "Reads a pose from a JSON file in ComfyUI's input folder, or one that Save Pose wrote: ours, those of "
-                "comfyui_controlnet_aux's Save Pose Keypoints, and those of pose editors."
+                "comfyui_controlnet_aux's Save Pose Keypoints, of pose editors, and OpenPose's own."
             ),
             inputs=[
                 io.Combo.Input(
                     "saved_pose",
                     options=saved_poses(),
                     tooltip=f"JSON files of the folders input and input/{SUBFOLDER}, and what Save Pose wrote.",
-                )
+                ),
+                _canvas_input("width"),
+                _canvas_input("height"),
             ],
             outputs=[
                 PoseKeypoint.Output(
@@ -117,11 +120,17 @@ class MannequinLoadPose(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(cls, saved_pose) -> io.NodeOutput:
-        return io.NodeOutput(read_pose(pose_location(saved_pose)))
+    def execute(cls, saved_pose, canvas_width=0, canvas_height=0) -> io.NodeOutput:
+        if bool(canvas_width) != bool(canvas_height):
+            raise ConditionError(
+                f"The canvas is {canvas_width}×{canvas_height}. Give its width and its height, or 0 for both: then it "
+                "is worked out."
+            )
+        canvas = (canvas_width, canvas_height) if canvas_width else None
+        return io.NodeOutput(read_pose(pose_location(saved_pose), canvas))
 
     @classmethod
-    def fingerprint_inputs(cls, saved_pose):
+    def fingerprint_inputs(cls, saved_pose, canvas_width=0, canvas_height=0):
         """Another value where the file has changed, so that the host runs the node again."""
         try:
             facts = pose_location(saved_pose).stat()
@@ -140,3 +149,18 @@ class MannequinLoadPose(io.ComfyNode):
         except ConditionError as error:
             return str(error)
         return True
+
+
+def _canvas_input(side: str) -> io.Int.Input:
+    """A side of the canvas, for files that have none."""
+    return io.Int.Input(
+        f"canvas_{side}",
+        default=0,
+        min=0,
+        max=LARGEST_CANVAS,
+        optional=True,
+        tooltip=(
+            f"For a file without a canvas, such as OpenPose's own: the {side} of its picture in pixels. 0: worked out "
+            "from the people, who are then in the middle."
+        ),
+    )

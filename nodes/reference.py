@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..model_patches import comfy_binding
+from ..model_patches.comfy_apply import apply_condition
 from ..model_patches.conditions import ReferenceCondition
-from .errors import names_itself
+from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .types import SourceNetwork
 
@@ -34,5 +34,5 @@ class MannequinApplyReference(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model, source, sites, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, ReferenceCondition(), source, sites, scope))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, ReferenceCondition(), source, sites, scope, node=name_of(cls)))

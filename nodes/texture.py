@@ -6,7 +6,8 @@ from comfy_api.latest import io
 from ..preprocessors.densepose import part_numbers
 from ..preprocessors.errors import ConditionError
 from ..preprocessors.images import check_image
-from ..preprocessors.texture_map import TEXTURE, parts_of_texture, texture_map
+from ..preprocessors.masks import given
+from ..preprocessors.texture_map import TEXTURE, known_texels, marked, parts_of_texture, texture_map
 from .densepose import parts_input
 from .errors import names_itself
 from .progress import per_picture
@@ -78,12 +79,20 @@ class MannequinSwapTexture(io.ComfyNode):
             category="Mannequin/MCLD",
             description=(
                 "Puts body parts of one texture map on another (MCLD 4.4): somebody else's trousers, shoes or face. "
-                "Where the donor's map is black, the person keeps their own."
+                "Where nothing of the donor's is known, the person keeps their own."
             ),
             inputs=[
                 io.Image.Input("texture", tooltip="The person's map, from Texture Map."),
                 io.Image.Input("donor", tooltip="The map that parts are taken from."),
                 parts_input(),
+                io.Mask.Input(
+                    "donor_known",
+                    optional=True,
+                    tooltip=(
+                        "Texture Map's known, of the donor. Needed for black clothes in a map loaded from a file; a "
+                        "map straight from Texture Map tells it by itself."
+                    ),
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="texture", tooltip="The edited map."),
@@ -93,14 +102,19 @@ class MannequinSwapTexture(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(cls, texture, donor, parts) -> io.NodeOutput:
+    def execute(cls, texture, donor, parts, donor_known=None) -> io.NodeOutput:
         texture, donor = check_texture(texture), check_texture(donor)
         if 1 not in (len(texture), len(donor)) and len(texture) != len(donor):
             raise ConditionError(
                 f"There are {len(texture)} texture maps and {len(donor)} donors. Give one donor for all, or one each."
             )
-        swapped = parts_of_texture(part_numbers(parts)) & (donor > 0).any(-1)
-        edited = torch.where(swapped[..., None], donor, texture)
+        swapped = parts_of_texture(part_numbers(parts)) & _known(donor, given(donor_known, donor.shape[1:3]))
+        if not swapped.any():
+            raise ConditionError(
+                f"Nothing of '{parts}' is known in the donor's map. Name parts that the donor's photo shows; if their "
+                "clothes are black and the map comes from a file, connect Texture Map's known to donor_known."
+            )
+        edited = marked(torch.where(swapped[..., None], donor, texture), swapped.expand(len(donor), -1, -1))
         return io.NodeOutput(edited, swapped.expand(edited.shape[:3]).float())
 
 
@@ -137,6 +151,23 @@ def check_texture(image: torch.Tensor) -> torch.Tensor:
             "Map, and do not resize its result."
         )
     return image
+
+
+def _known(donor: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Where something is known of maps ``[B, 512, 512, 3]``: what a MASK says, or they themselves; boolean.
+
+    Raises:
+        ConditionError: the mask is of something else.
+    """
+    if mask is None:
+        return known_texels(donor)
+    mask = (mask[None] if mask.ndim == 2 else mask).cpu()
+    if mask.ndim != 3 or mask.shape[1:] != donor.shape[1:3] or len(mask) not in (1, len(donor)):
+        raise ConditionError(
+            f"The mask donor_known has shape {tuple(mask.shape)} and the donor's map {tuple(donor.shape[:3])}. Connect "
+            "the known of the Texture Map that the donor's map comes from."
+        )
+    return mask > 0.5
 
 
 def _size(pictures: torch.Tensor) -> str:

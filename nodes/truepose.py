@@ -2,11 +2,12 @@
 
 from comfy_api.latest import io
 
-from ..model_patches import comfy_binding
 from ..model_patches.attention.hpfa import Reweighting
+from ..model_patches.comfy_apply import apply_condition
+from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.conditions import CAACondition, HPFACondition
-from .checks import check_covers, check_not_blank, check_numbers
-from .errors import names_itself
+from .checks import as_mask, as_pose_picture, check_covers, check_drawn, check_not_blank, check_numbers
+from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .types import RegionEmbeddings, SourceNetwork, TruePoseWeights
 
@@ -98,8 +99,9 @@ class MannequinApplyHPFA(io.ComfyNode):
         truepose=None,
         region=None,
     ) -> io.NodeOutput:
-        check_numbers(parsing_mask, "The parsing mask")
-        check_covers(parsing_mask, source.latent, "The parsing mask")
+        parsing_mask = as_mask(parsing_mask, "The parsing mask")
+        check_drawn(parsing_mask, "The parsing mask", "connect Select Parsing")
+        check_covers(parsing_mask, source.latent, "The parsing mask", of_targets=True)
         selected = parsing_mask > 0.5
         check_not_blank(selected, "The parsing mask", "Check Select Parsing: source and target pose share no part.")
         if hidden_space == "auto":
@@ -111,8 +113,8 @@ class MannequinApplyHPFA(io.ComfyNode):
             hidden_space,
             fusion,
         )
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, condition, source, sites, scope, truepose))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, condition, source, sites, scope, truepose, name_of(cls)))
 
 
 class MannequinApplyCAA(io.ComfyNode):
@@ -165,10 +167,11 @@ class MannequinApplyCAA(io.ComfyNode):
     ) -> io.NodeOutput:
         labels, embeddings = regions
         check_covers(labels, source.latent, "The parsing behind the region embeddings")
+        check_numbers(embeddings, "The CLIP embedding of the regions")
         weights = None if truepose is None else truepose.model
         condition = CAACondition(labels, embeddings, count, weights)
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_condition(model, condition, source, sites, scope, truepose))
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_condition(model, condition, source, sites, scope, truepose, name_of(cls)))
 
 
 class MannequinApplyPoseEncoder(io.ComfyNode):
@@ -196,6 +199,6 @@ class MannequinApplyPoseEncoder(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model, truepose, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
-        check_numbers(pose, "The pose image")
-        scope = scope_of(model, strength, start_percent, end_percent, region)
-        return io.NodeOutput(comfy_binding.apply_pose(model, truepose, pose[..., :3].movedim(-1, 1), scope))
+        picture = as_pose_picture(pose, "The pose image")
+        scope = scope_of(strength, start_percent, end_percent, region)
+        return io.NodeOutput(apply_pose(model, truepose, picture, scope, name_of(cls)))

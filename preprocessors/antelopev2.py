@@ -6,6 +6,7 @@ asked for. Its code is MIT; its models are for non-commercial research only.
 """
 
 import contextlib
+import importlib.util
 import io
 import sys
 import warnings
@@ -18,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import onnx
 from .errors import ConditionError, reason
 from .face_embedding import WIDTH
 from .face_packs import expected_tree
+from .onnx import runtime
 
 #: Side of the detector's input, as in MCLD.
 DETECTOR_SIDE = 640
@@ -29,8 +30,8 @@ DETECTOR_SIDE = 640
 NARROWEST = 1 / 64
 #: A picture searched again in a margin is first thinned to about this, which the detector thins further.
 AGAIN_SIDE = 1280
-#: How packages are called that provide the modules insightface needs.
-PACKAGES = {"cv2": "opencv-python", "skimage": "scikit-image", "google": "protobuf"}
+#: How packages are called that provide the modules insightface needs and ComfyUI does not bring.
+PACKAGES = {"cv2": "opencv-python", "onnx": "onnx", "skimage": "scikit-image"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ def load_analyser(name: str, folder: Path) -> FaceAnalyser:
         folder: where its files lie.
 
     Raises:
-        ConditionError: insightface is missing, or a network is, or a file is damaged.
+        ConditionError: insightface or onnxruntime is missing, or a network is, or a file is damaged.
     """
     analysis = _insightface()
     present = sorted(file.name for file in folder.glob("*.onnx"))
@@ -141,7 +142,7 @@ def load_analyser(name: str, folder: Path) -> FaceAnalyser:
     try:
         with _quiet():
             app = analysis(
-                name=str(folder.resolve()), allowed_modules=["detection", "recognition"], providers=onnx.providers()
+                name=str(folder.resolve()), allowed_modules=["detection", "recognition"], providers=runtime.providers()
             )
             app.prepare(ctx_id=0, det_size=(DETECTOR_SIDE, DETECTOR_SIDE))
     except (AssertionError, KeyError) as error:
@@ -178,6 +179,8 @@ def _insightface() -> Callable:
     Raises:
         ConditionError: it is not installed, or something it needs is not.
     """
+    if importlib.util.find_spec("insightface"):
+        runtime.needed("insightface")
     try:
         with _quiet():
             from insightface.app import FaceAnalysis
@@ -186,8 +189,8 @@ def _insightface() -> Callable:
         what = "insightface" if missing == "insightface" else f"{missing}, which insightface needs,"
         raise ConditionError(
             f"{what} is not installed in ComfyUI's Python. Install it into that very Python, be it an embedded or a "
-            f'portable one:\n\n"{sys.executable}" -m pip install {PACKAGES.get(missing, missing)}\n\nthen restart '
-            "ComfyUI. Everything else in Mannequin works without it."
+            f"portable one:\n\n{_commands(missing)}\n\nthen restart ComfyUI. Everything else in Mannequin works "
+            "without it."
         ) from error
     except ImportError as error:
         raise ConditionError(
@@ -197,8 +200,20 @@ def _insightface() -> Callable:
     return FaceAnalysis
 
 
+def _commands(missing: str) -> str:
+    """What to type for a module that is not there.
+
+    insightface goes in alone: it asks for onnxruntime and opencv-python by name, which overwrite other builds of them.
+    """
+    pip = f'"{sys.executable}" -m pip install'
+    if missing != "insightface":
+        return f"{pip} {PACKAGES.get(missing, missing)}"
+    others = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    return "\n".join([f"{pip} --no-deps insightface", *([f"{pip} {' '.join(others)}"] if others else [])])
+
+
 def _damaged() -> tuple[type[Exception], ...]:
     """What onnxruntime and onnx raise for a file that is no network."""
     from google.protobuf.message import DecodeError
 
-    return (DecodeError, *onnx.runtime_errors())
+    return (DecodeError, *runtime.errors())

@@ -1,8 +1,8 @@
 """Keypoints as graphs exchange them: the host's POSE_KEYPOINT, with OpenPose's 18 body points.
 
 A POSE_KEYPOINT is a list with one dictionary a picture: ``people``, each with ``pose_keypoints_2d`` (x, y, confidence,
-x, …), and ``canvas_width``, ``canvas_height``. Coordinates are pixels of the canvas; files with coordinates in 0–1 are
-read as well, and so are COCO-17, COCO-WholeBody and BODY_25 arrays.
+x, …), and ``canvas_width``, ``canvas_height``; :mod:`.pose_forms` reads the other forms. Coordinates are pixels of the
+canvas; people with coordinates in 0–1 are read as well, and so are COCO-17, COCO-WholeBody and BODY_25 arrays.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .blazepose import Person
-from .errors import ConditionError
+from .pose_forms import ARRAY, COUNTS, LARGEST_FRACTION, in_fractions, points_of, pose_list
 
 OPENPOSE_18 = (
     "nose",
@@ -41,7 +41,7 @@ _FROM_BLAZEPOSE = (0, None, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2
 _FROM_COCO_17 = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 _FROM_BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 #: COCO-WholeBody's 133 begin with COCO's 17.
-_LAYOUTS = {18: tuple(range(18)), 17: _FROM_COCO_17, 25: _FROM_BODY_25, 133: _FROM_COCO_17}
+_LAYOUTS = dict(zip(COUNTS, (tuple(range(18)), _FROM_COCO_17, _FROM_BODY_25, _FROM_COCO_17), strict=True))
 _TO_COCO_17 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 #: Points of a face and of a hand, which readers of POSE_KEYPOINT expect beside the body: the host's SDPose nodes fail
 #: where these are None, and all skip points of confidence 0.
@@ -49,8 +49,10 @@ _UNSEEN = {"face_keypoints_2d": 70, "hand_left_keypoints_2d": 21, "hand_right_ke
 #: A point less certain than this is not seen; the host's SDPose nodes give every point, however unlikely, its score,
 #: and draw those from here on.
 MIN_CONFIDENCE = 0.3
-#: Coordinates up to this are fractions of the canvas: nobody draws people on a canvas of two pixels.
-_LARGEST_FRACTION = 2.0
+#: Whoever shows fewer points does not tell their unit alone.
+_FEW_POINTS = 3
+#: On a canvas of fewer pixels a body in pixels looks as one in fractions does.
+_SMALLEST_CANVAS = 8
 #: Points this many canvases away are mistakes of whoever wrote them.
 _FARTHEST = 10
 
@@ -109,21 +111,6 @@ def to_pose_keypoint(frames: Sequence[Frame], layout: Layout = "OpenPose-18") ->
     ]
 
 
-def pose_list(poses: Any) -> list[dict[str, Any]]:
-    """A POSE_KEYPOINT as a list of dictionaries; a file may hold a single one.
-
-    Raises:
-        ConditionError: it is no POSE_KEYPOINT.
-    """
-    poses = [poses] if isinstance(poses, dict) else poses
-    if not isinstance(poses, list) or not poses or not all(isinstance(pose, dict) for pose in poses):
-        raise ConditionError(
-            "This is no POSE_KEYPOINT: a list with a dictionary for every picture is expected. Connect Detect Pose, or "
-            "the POSE_KEYPOINT of a DWPose or OpenPose node."
-        )
-    return poses
-
-
 def from_pose_keypoint(poses: Any) -> list[Frame]:
     """The frames of a POSE_KEYPOINT from any node or file; points less certain than MIN_CONFIDENCE are not seen.
 
@@ -134,53 +121,45 @@ def from_pose_keypoint(poses: Any) -> list[Frame]:
 
 
 def _frame(pose: dict[str, Any]) -> Frame:
-    width, height = (_canvas_side(pose.get(key)) for key in ("canvas_width", "canvas_height"))
-    people = pose.get("people") or []
-    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
-        raise ConditionError(
-            "The pose's 'people' is no list with a dictionary for each person. Save the pose again, or connect the "
-            "POSE_KEYPOINT of Detect Pose, DWPose or OpenPose."
-        )
-    people = [_points(person.get("pose_keypoints_2d")) for person in people]
-    people = torch.stack(people) if people else torch.zeros(0, 18, 3)
+    width, height = pose["canvas_width"], pose["canvas_height"]
     canvas = torch.tensor([width, height], dtype=torch.float32)
-    coordinates, confidence = people[..., :2], people[..., 2:]
-    if people.numel() and float(coordinates.abs().max()) <= _LARGEST_FRACTION:
-        coordinates = coordinates * canvas
-    seen = (coordinates.abs() <= _FARTHEST * canvas).all(-1, keepdim=True) & (confidence >= MIN_CONFIDENCE)
-    return Frame(torch.cat([coordinates, confidence], -1) * seen, width, height)
+    arrays = [_certain(points_of(person.get(ARRAY))) for person in pose["people"]]
+    everyone = torch.cat([torch.zeros(0, 3), *arrays])
+    people = [_ordered(_in_pixels(points, canvas, everyone)) for points in arrays]
+    return Frame(torch.stack(people) if people else torch.zeros(0, 18, 3), width, height)
 
 
-def _canvas_side(value: Any) -> int:
-    """Also of a string, and of a float: JSON written by hand has both."""
-    try:
-        side = int(float(value or 0))
-    except (TypeError, ValueError, OverflowError):
-        side = 0
-    if side < 1:
-        raise ConditionError("The pose has no canvas size (canvas_width, canvas_height). Save it again with one.")
-    return side
-
-
-def _points(values: Sequence[float] | None) -> Tensor:
-    """A person's array as ``[18, 3]``; points that are NaN or infinite are not seen."""
-    if not values:
-        return torch.zeros(18, 3)
-    order = _LAYOUTS.get(len(values) // 3)
-    if len(values) % 3 or order is None:
-        raise ConditionError(
-            f"The pose has {len(values) / 3:g} body points; OpenPose's 18 or 25, or COCO's 17 or 133, are expected."
-        )
-    try:
-        points = torch.tensor([float(value) for value in values]).reshape(-1, 3)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ConditionError(
-            "The pose has points that are not numbers. Each point is x, y and a confidence; a missing one is 0, 0, 0."
-        ) from error
-    points = points * torch.isfinite(points).all(-1, keepdim=True)
-    points = torch.nan_to_num(points, 0.0, 0.0, 0.0)
+def _certain(points: Tensor) -> Tensor:
+    """Points ``[n, 3]`` with confidences in 0–1; what is less certain than MIN_CONFIDENCE is 0, 0, 0."""
     points[:, 2].clamp_(0, 1)
-    return _reorder(points, order)
+    return points * (points[:, 2:] >= MIN_CONFIDENCE)
+
+
+def _in_pixels(points: Tensor, canvas: Tensor, everyone: Tensor) -> Tensor:
+    """A person's points ``[n, 3]``, in pixels or in fractions of the canvas, in pixels.
+
+    Most points of the person decide; where these are few, those of ``everyone`` in the frame do. What does not fit the
+    unit is not seen: where it belongs, nobody can tell.
+    """
+    seen = points[:, 2] > 0
+    told_by = points[seen] if int(seen.sum()) >= _FEW_POINTS else everyone[everyone[:, 2] > 0]
+    farthest = points[:, :2].abs().amax(-1, keepdim=True)
+    if canvas.max() < _SMALLEST_CANVAS:
+        fits = torch.ones_like(farthest)
+    elif in_fractions(told_by[:, :2]):
+        points, fits = points * torch.cat([canvas, torch.ones(1)]), farthest <= LARGEST_FRACTION
+    else:
+        # Within one pixel of the corner lies no point of a body, but a fraction, or one that is missing.
+        fits = farthest > 1
+    return points * (fits * (points[:, :2].abs() <= _FARTHEST * canvas).all(-1, keepdim=True))
+
+
+def _ordered(points: Tensor) -> Tensor:
+    """Points of any layout ``[n, 3]``, or none, as OpenPose's ``[18, 3]``."""
+    if not len(points):
+        return torch.zeros(18, 3)
+    points = _reorder(points, _LAYOUTS[len(points)])
+    return points * (points[:, 2:] > 0)
 
 
 def _reorder(points: Tensor, order: Sequence[int | None]) -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor
 from .blazepose import Person, find_people
 from .errors import ConditionError
 from .images import check_image
-from .keypoints import Frame, from_blazepose, from_pose_keypoint, pose_list
+from .keypoints import Frame, from_blazepose, from_pose_keypoint
 from .placement import Box
+from .pose_forms import pose_list
 
 OnNoPerson = Literal["error", "skip"]
 OnSeveral = Literal["largest", "most central", "index", "all", "error"]

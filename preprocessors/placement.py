@@ -11,12 +11,17 @@ from torch import Tensor
 
 from .errors import ConditionError
 from .images import check_image
+from .masks import given
 
 Mode = Literal["squash", "pad", "crop", "person"]
 Colour = Literal["white", "black", "edge"]
 LARGEST_SIDE = 8192
 #: Rows that are blended at once: 8K pictures need no copies of their size.
 ROWS = 512
+#: The host's VAE Encode cuts sides to multiples of this, as much at either end, for the VAEs of Stable Diffusion.
+VAE_STRIDE = 8
+#: Resampling may leave a mask a little beyond 1; values above this are another scale.
+MOST_WHITE = 2.0
 
 
 @dataclass(frozen=True)
@@ -200,54 +205,122 @@ def paste(
     """Results at the places in the photos that the fitted pictures came from.
 
     Args:
-        result: ``[B, h, w, 3 or 4]`` in 0–1, of the fitted size or any other: it is taken for the fitted picture at
-            another resolution.
+        result: ``[B, h, w, 3 or 4]`` in 0–1. Of the fitted size, or of what VAE Encode leaves of it, or that enlarged;
+            of any other size it is taken for the fitted picture at another resolution.
         placement: of one picture, or of B.
-        original: the photos, one or B.
-        mask: ``[1 or B, …]`` in 0–1 over the result, any size: where it is pasted. None is everywhere.
+        original: the photos ``[1 or B, H, W, 3 or 4]``.
+        mask: ``[1 or B, …]`` in 0–1 over the result, any size, or of the fitted size: where it is pasted. None is
+            everywhere, and so is the empty one that Load Image gives for a picture without alpha.
         feather: over how many pixels of the photo the result fades in from the edges of its rectangle, inwards. Edges
             on the border of the photo have nothing to fade to.
 
     Returns:
-        IMAGE ``[B, H, W, 3]``; outside the rectangle the photo's own bits.
+        IMAGE ``[B, H, W, 3 or 4]`` as the photos; outside the rectangle the photo's own bits. Transparency stays what
+        it was; where a mask is given, what it pastes is opaque.
 
     Raises:
         ConditionError: sizes or batches that do not belong together.
     """
-    result, photos = check_image(result), check_image(original)
-    if original.shape[-1] == 3:
-        # Also where a photo has values beyond 0–1, what is outside the rectangle stays what it was.
-        photos = original.to("cpu", torch.float32)
+    result = check_image(result)
+    check_image(original)
+    # Also where a photo has values beyond 0–1, what is outside the rectangle stays what it was.
+    photos = original.to("cpu", torch.float32)
     if tuple(photos.shape[1:3]) != placement.original:
         height, width = placement.original
         raise ConditionError(
             f"The photo is {photos.shape[2]}×{photos.shape[1]} and the one that was fitted {width}×{height}. Connect "
             "the image that went into Fit Image."
         )
-    masks = _check_mask(mask)
+    masks = _check_mask(given(mask, result.shape[1:3]))
     counts = {"results": len(result), "placements": len(placement.shown), "photos": len(photos), "masks": len(masks)}
     number = max(counts.values())
     if any(count not in (1, number) for count in counts.values()):
         said = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise ConditionError(f"These batches do not belong together: {said}. Give one for all, or one each.")
     pasted = photos.repeat(number, 1, 1, 1) if len(photos) < number else photos.clone()
+    left = left_by_vae(result.shape[1:3], placement.fitted)
     for index in range(number):
         shown, filled = (boxes[index % len(boxes)] for boxes in (placement.shown, placement.filled))
-        picture = result[index % len(result)]
-        part = resample(_cut(picture, filled, placement.fitted), shown.height, shown.width)
-        weight = _fade(shown, placement.original, feather)
-        if masks[index % len(masks)] is not None:
-            over = _cut(masks[index % len(masks)][..., None], filled, placement.fitted)
-            weight = weight * _snapped(resample(over, shown.height, shown.width))
-        _blend(pasted[index, shown.rows, shown.columns], part, weight)
+        covered = _covered(shown, filled, left)
+        if covered is None:
+            continue
+        part = _in_photo(result[index % len(result)], placement, shown, filled, left, covered)
+        weight, over = _fade(covered, placement.original, feather), masks[index % len(masks)]
+        if over is not None:
+            whole = left if over.shape != placement.fitted else Box(0, 0, *placement.fitted[::-1])
+            weight = weight * _snapped(_in_photo(over[..., None], placement, shown, filled, whole, covered))
+        _blend(pasted[index, covered.rows, covered.columns], part, weight, over is not None)
     return pasted
 
 
-def _blend(under: Tensor, over: Tensor, weight: Tensor) -> None:
-    """Lay ``over`` onto ``under``, in place; weights of 0 and 1 give either picture's own bits."""
+def left_by_vae(size: Sequence[int], fitted: tuple[int, int]) -> Box:
+    """The part of fitted pictures that results of this height and width show: all, or what VAE Encode leaves of it.
+
+    That has the size of what it leaves, or that enlarged to half a size more, or twice, and so on.
+    """
+    height, width = (side // VAE_STRIDE * VAE_STRIDE for side in fitted)
+    if min(height, width) and _enlarged(size, (height, width)) and not _enlarged(size, fitted):
+        return Box((fitted[1] - width) // 2, (fitted[0] - height) // 2, width, height)
+    return Box(0, 0, fitted[1], fitted[0])
+
+
+def _enlarged(size: Sequence[int], of: tuple[int, int]) -> bool:
+    """Whether a size is another one times 1, 1½, 2, …"""
+    halves = 2 * size[0] // of[0]
+    return halves >= 2 and all(2 * side == halves * before for side, before in zip(size, of, strict=True))
+
+
+def _covered(shown: Box, filled: Box, left: Box) -> Box | None:
+    """Pixels of the photo of which a fitted picture shows the middle in its part ``left``; None where it shows none."""
+    spans = []
+    for first, length, start, cells, begin, end in (
+        (shown.left, shown.width, filled.left, filled.width, left.left, left.left + left.width),
+        (shown.top, shown.height, filled.top, filled.height, left.top, left.top + left.height),
+    ):
+        low, high = ((bound - start) * length / cells - 0.5 for bound in (begin, end))
+        low, high = max(0, math.ceil(low)), min(length, math.floor(high) + 1)
+        spans.append((first + low, high - low))
+    (column, width), (row, height) = spans
+    return Box(column, row, width, height) if width > 0 and height > 0 else None
+
+
+def _in_photo(picture: Tensor, placement: Placement, shown: Box, filled: Box, left: Box, covered: Box) -> Tensor:
+    """A picture ``[h, w, C]`` of the part ``left`` of a fitted picture, at any resolution, in the photo's pixels."""
+    part = resample(_cut(_uncut(picture, left, placement.fitted), filled, placement.fitted), shown.height, shown.width)
+    top, column = covered.top - shown.top, covered.left - shown.left
+    return part[top : top + covered.height, column : column + covered.width]
+
+
+def _uncut(picture: Tensor, left: Box, fitted: tuple[int, int]) -> Tensor:
+    """A picture of a part of the fitted one, as one of all of it: its outermost pixels repeated."""
+    height, width = picture.shape[:2]
+    size = round(fitted[0] * height / left.height), round(fitted[1] * width / left.width)
+    if size == (height, width):
+        return picture
+    top, column = round(left.top * height / left.height), round(left.left * width / left.width)
+    return _extended(picture, Box(column, top, width, height), size)
+
+
+def _blend(under: Tensor, over: Tensor, weight: Tensor, opaque: bool) -> None:
+    """Lay colours ``over`` onto ``under``, in place; weights of 0 and 1 give either picture's own bits.
+
+    Args:
+        under: ``[h, w, 3]``, or with a transparency, ``[h, w, 4]``.
+        over: ``[h, w, 3]``; where ``under`` is transparent, with the white that Fit Image showed there.
+        weight: ``[h, w, 1]``.
+        opaque: make it so where there is weight; else transparency stays.
+    """
     for rows in (slice(start, start + ROWS) for start in range(0, len(under), ROWS)):
-        u, o, w = under[rows], over[rows], weight[rows]
-        under[rows] = torch.where(w < 1, u + w * (o - u), o)
+        u, o, w = under[rows, :, :3], over[rows], weight[rows]
+        alpha = under[rows, :, 3:].clamp(0, 1)
+        if alpha.shape[-1] and opaque:
+            # Porter and Duff's "over", on colours that are not multiplied by their alpha.
+            sum_of_both = w + alpha * (1 - w)
+            under[rows, :, 3:] = torch.where(w > 0, sum_of_both, under[rows, :, 3:])
+            w = torch.where(w < 1, w / sum_of_both.clamp(min=1e-12), w)
+        elif alpha.shape[-1]:
+            o = torch.where(alpha > 0, ((o - (1 - alpha)) / alpha.clamp(min=1e-12)).clamp(0, 1), u)
+        under[rows, :, :3] = torch.where(w < 1, u + w * (o - u), o)
 
 
 def _snapped(weight: Tensor) -> Tensor:
@@ -264,6 +337,11 @@ def _check_mask(mask: Tensor | None) -> Sequence[Tensor | None]:
         raise ConditionError(
             f"The mask has shape {tuple(mask.shape)}, or values that are not numbers; [batch, height, width] in 0–1 is "
             "needed."
+        )
+    if float(mask.max()) > MOST_WHITE:
+        raise ConditionError(
+            f"The mask has values up to {float(mask.max()):g}, and 0–1 are needed. Divide it by 255, or load it with "
+            "Load Image (as Mask)."
         )
     return list(mask.clamp(0, 1))
 

@@ -1,4 +1,4 @@
-"""Poses as JSON files: the list form of POSE_KEYPOINT, which "Save Pose Keypoints" of comfyui_controlnet_aux writes."""
+"""Poses as JSON files: any form is read, and the list form of POSE_KEYPOINT is written, as others do."""
 
 import json
 import math
@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConditionError
-from .keypoints import from_pose_keypoint, pose_list
+from .keypoints import from_pose_keypoint
+from .pose_forms import pose_list
 
 #: Ten thousand frames with faces and hands take less.
 MOST_BYTES = 64 * 1024**2
 
 
-def read_pose(path: Path) -> list[dict[str, Any]]:
+def read_pose(path: Path, canvas: tuple[int, int] | None = None) -> list[dict[str, Any]]:
     """The POSE_KEYPOINT in a file; hands and faces stay in it.
+
+    Args:
+        canvas: width and height for poses that have none, as OpenPose's own; None works them out.
 
     Raises:
         ConditionError: the file is missing, too large, no JSON, or JSON of something else.
@@ -34,10 +38,11 @@ def read_pose(path: Path) -> list[dict[str, Any]]:
             f"{path.name} is no JSON ({error}). Save the pose again, with Save Pose or Save Pose Keypoints."
         ) from error
     try:
+        poses = pose_list(poses, canvas)
         from_pose_keypoint(poses)
     except ConditionError as error:
         raise ConditionError(f"{path.name}: {error}") from error
-    return pose_list(poses)
+    return poses
 
 
 def write_pose(path: Path, poses: Any) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from .errors import ConditionError, reason
 from .images import crop_square
 from .label_sets import LABEL_SETS, SCHP_SETS, LabelSet, choose_label_set, largest_label
-from .onnx import open_session, runtime_errors
+from .onnx import runtime
 
 #: Of blue, green and red in 0–1.
 MEAN, DEVIATION = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)
@@ -90,11 +90,12 @@ def load(file: Path, label_set: str = "auto") -> SCHP:
         label_set: a name of :data:`LABEL_SETS`, or "auto": by the number of classes.
 
     Raises:
-        ConditionError: the file is damaged or another network.
+        ConditionError: the file is damaged or another network, or there is no onnxruntime.
     """
+    runtime.needed(f"'{file.name}'")
     try:
-        session = open_session(file)
-    except (*runtime_errors(), ValueError, OSError) as error:
+        session = runtime.open_session(file)
+    except (*runtime.errors(), ValueError, OSError) as error:
         raise ConditionError(
             f"'{file.name}' cannot be read as ONNX ({reason(error)}). It is cut short or another kind of file: "
             "download it again and compare its size."

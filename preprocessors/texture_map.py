@@ -5,6 +5,10 @@ laid out as SMPL's texture. Several photos of one person make one, more complete
 photo that sees it best, which the paper does not do.
 
 Tiles have rows (255 − V) and columns U. Colours may be in any order; the published files hold BGR.
+
+Known texels are those that pixels fell on, or that were painted, whatever their colour. The published painting alone
+takes black texels for empty. So that a map by itself tells black cloth from what nobody saw, its known black texels
+hold BLACK, far below a grey level: the pictures are the same.
 """
 
 import functools
@@ -27,6 +31,10 @@ PAINT_RADIUS, PAINT_REACH = 3, 10
 #: Over how many texels a photo's sharpness is averaged when photos compete: seams follow areas, not noise.
 SHARPNESS_WINDOW = 15
 ROWS = 512
+#: What a known black texel of a texture in 0–1 holds: above 0 in half precision too, and 0 in eight bits.
+BLACK = 2.0**-20
+#: Around texels up to this bright, black ones count as known where nothing else tells it: a dark cloth has some.
+DARK = 24 / 255
 
 
 def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -> tuple[Tensor, Tensor]:
@@ -35,11 +43,12 @@ def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -
     Args:
         pictures: ``[B, H, W, 3]`` in 0–1, all of one person.
         densepose: of the same pictures.
-        paint: over small gaps. "MCLD" paints inside the charts, as the published code does, which leaves dark seams
-            where charts meet; "seamless" paints beyond their edges too; "off" leaves every gap black.
+        paint: over small gaps. "MCLD" paints inside the charts, and over black texels, as the published code does,
+            which leaves dark seams where charts meet; "seamless" paints beyond their edges too, and leaves what the
+            photos show, black stripes included; "off" leaves every gap black.
 
     Returns:
-        The texture ``[512, 512, 3]`` in 0–1, black where nothing is known, and where something is, boolean
+        The texture ``[512, 512, 3]`` in 0–1, zero where nothing is known, and where something is, boolean
         ``[512, 512]``.
 
     Raises:
@@ -52,10 +61,35 @@ def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -
         raise ConditionError(
             "The DensePose shows nobody, so there is nothing to make a texture of. Look at it with DensePose to Image."
         )
-    if paint != "off":
-        atlas, known = paint_gaps(atlas, charts() if paint == "MCLD" else np.ones_like(known))
-    texture = to_texture(atlas)
-    return torch.from_numpy(texture).float() / 255, torch.from_numpy(to_texture(known[..., None])[..., 0])
+    if paint == "MCLD":
+        atlas, _ = paint_gaps(atlas, charts())
+    elif paint == "seamless":
+        atlas, _ = paint_gaps(atlas, np.ones_like(known), known)
+    known = known if paint == "off" else _reached(known)
+    texture, known = (torch.from_numpy(to_texture(tiles)) for tiles in (atlas, known[..., None]))
+    return marked(texture.float() / 255, known[..., 0]), known[..., 0]
+
+
+def marked(texture: Tensor, known: Tensor) -> Tensor:
+    """A texture ``[…, 3]`` whose known black texels, by a boolean ``[…]``, are told from unknown ones."""
+    return torch.where((known & ~texture.any(-1))[..., None], BLACK, texture)
+
+
+def known_texels(texture: Tensor) -> Tensor:
+    """Where a texture ``[B, 512, 512, 3]`` in 0–1 by itself tells that something is known, boolean ``[B, 512, 512]``.
+
+    That is where it is not black, marked texels included. A file loses the marks: of maps without any, black texels
+    between dark ones count as well. Even if nobody saw them, black is right there.
+    """
+    bright = texture.amax(-1)
+    known, unmarked = bright > 0, ~(bright == BLACK).flatten(1).any(1)[:, None, None]
+    between = -_largest_around(-_largest_around(known.float())) > 0
+    return known | (unmarked & between & (_largest_around(bright) <= DARK))
+
+
+def _largest_around(maps: Tensor) -> Tensor:
+    """Of maps ``[B, H, W]``, the largest value within PAINT_REACH of every texel."""
+    return F.max_pool2d(maps[:, None], 2 * PAINT_REACH + 1, 1, PAINT_REACH)[:, 0]
 
 
 def scatter(picture: np.ndarray, iuv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,22 +137,24 @@ def _around(count: np.ndarray) -> np.ndarray:
     return F.avg_pool2d(tiles, SHARPNESS_WINDOW, 1, SHARPNESS_WINDOW // 2)[:, 0].numpy()
 
 
-def paint_gaps(atlas: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def paint_gaps(atlas: np.ndarray, area: np.ndarray, known: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Fill small gaps between scattered pixels by Telea's inpainting, tile by tile.
 
     Args:
-        atlas: uint8 ``[24, 200, 200, 3]``; black texels are empty.
+        atlas: uint8 ``[24, 200, 200, 3]``.
         area: boolean ``[24, 200, 200]``, the texels that may be painted.
+        known: boolean ``[24, 200, 200]``, the texels that are no gaps. None takes black ones for gaps, as the published
+            code does.
 
     Returns:
-        The painted atlas, black beyond a dilation of what was seen, and that dilation.
+        The painted atlas, black beyond a dilation of what was known, and that dilation.
 
     Raises:
         ConditionError: OpenCV is not installed.
     """
     cv2 = _opencv()
-    known = atlas.any(-1)
-    reach = np.stack([cv2.dilate(tile, np.ones((PAINT_REACH, PAINT_REACH))) for tile in known.astype(np.uint8)]) > 0
+    known = atlas.any(-1) if known is None else known
+    reach = _reached(known)
     painted = np.zeros_like(atlas)
     for part in np.flatnonzero(known.any((1, 2))):
         tile, gaps = atlas[part].astype(np.float64), (area[part] & ~known[part]).astype(np.uint8)
@@ -128,6 +164,12 @@ def paint_gaps(atlas: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndar
         filled = cv2.inpaint(stretched, gaps, PAINT_RADIUS, cv2.INPAINT_TELEA) / 255 * span + low
         painted[part] = np.where(reach[part][..., None], filled, 0).astype(np.uint8)
     return painted, reach
+
+
+def _reached(known: np.ndarray) -> np.ndarray:
+    """Known texels ``[24, 200, 200]`` and those that painting reaches from them."""
+    kernel = np.ones((PAINT_REACH, PAINT_REACH))
+    return np.stack([_opencv().dilate(tile, kernel) for tile in known.astype(np.uint8)]) > 0
 
 
 def to_texture(atlas: np.ndarray) -> np.ndarray:

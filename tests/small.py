@@ -7,8 +7,11 @@ import comfy.model_patcher
 import comfy.sample
 import comfy.utils
 import torch
-from mannequin.model_patches import comfy_binding
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import context_width, transformer_blocks
+from mannequin.model_patches.comfy_networks import host_operations, host_patcher
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, seed_weights
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.conditions import (
     CAACondition,
     Condition,
@@ -46,7 +49,7 @@ def body_mask(batch: int = 1, height: int = HEIGHT, width: int = WIDTH) -> torch
 
 
 def source(patcher, batch: int = 1, height: int = HEIGHT, width: int = WIDTH, seed: int = 1):
-    return comfy_binding.SourceNet(patcher, random(batch, 4, height, width, seed=seed))
+    return SourceNet(patcher, random(batch, 4, height, width, seed=seed))
 
 
 def conditions(batch: int = 1, region_dim: int = 32) -> dict[str, Condition]:
@@ -65,11 +68,11 @@ def conditions(batch: int = 1, region_dim: int = 32) -> dict[str, Condition]:
 
 def mcld_modules(patcher, seed: int = 9):
     """MCLD's modules with seeded weights that fit a MODEL, in the host's care."""
-    widths = {site: width_of(block) for site, block in comfy_binding.transformer_blocks(patcher).items()}
-    context, first = comfy_binding.context_width(patcher), patcher.get_model_object("diffusion_model").model_channels
+    widths = {site: width_of(block) for site, block in transformer_blocks(patcher).items()}
+    context, first = context_width(patcher), patcher.get_model_object("diffusion_model").model_channels
     shape = MCLDShape(widths, context, ResamplerShape(512, 32, 32, 4, 1, 16, 64, context), (8, 8, 16, 16), first)
-    network = MCLD(shape, dtype=torch.float32, operations=comfy_binding.host_operations())
-    return comfy_binding.host_patcher(seed_weights(network, seed).eval().requires_grad_(False))
+    network = MCLD(shape, dtype=torch.float32, operations=host_operations())
+    return host_patcher(seed_weights(network, seed).eval().requires_grad_(False))
 
 
 def mfca(patcher, scope: Scope = DEFAULT, sites: str = "all", batch: int = 1, modules=None, **options):
@@ -77,7 +80,7 @@ def mfca(patcher, scope: Scope = DEFAULT, sites: str = "all", batch: int = 1, mo
     modules = modules or mcld_modules(patcher)
     image, texture, face = (random(batch, tokens, 32, seed=seed) for tokens, seed in ((1, 11), (1, 12), (16, 13)))
     condition = MFCACondition(image, texture, face, modules.model, **options)
-    return comfy_binding.apply_condition(patcher, condition, None, sites, scope, modules)
+    return apply_condition(patcher, condition, None, sites, scope, modules)
 
 
 def patched(patcher, *names: str, scope: Scope = DEFAULT, sites: str = "all", net=None, batch: int = 1):
@@ -87,7 +90,7 @@ def patched(patcher, *names: str, scope: Scope = DEFAULT, sites: str = "all", ne
         if name == "mfca":
             patcher = mfca(patcher, scope, sites, batch)
             continue
-        patcher = comfy_binding.apply_condition(patcher, conditions(batch)[name], net, sites, scope)
+        patcher = apply_condition(patcher, conditions(batch)[name], net, sites, scope)
     return patcher
 
 
@@ -105,12 +108,13 @@ def sample(
     height: int = HEIGHT,
     width: int = WIDTH,
     callback=None,
+    scheduler: str = "normal",
 ) -> torch.Tensor:
     """A few steps of the host's KSampler."""
     latent = torch.zeros(batch, 4, height, width)
     noise = comfy.sample.prepare_noise(latent, 5)
     positive, negative = positive or conditioning(), negative or conditioning(seed=4)
-    arguments = (noise, steps, cfg, "euler", "normal", positive, negative, latent)
+    arguments = (noise, steps, cfg, "euler", scheduler, positive, negative, latent)
     return comfy.sample.sample(patcher, *arguments, seed=5, callback=callback, disable_pbar=True)
 
 

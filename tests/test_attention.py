@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
-from mannequin.model_patches.attention.caa import alignment_attention, neglected_regions, region_scores
+from mannequin.model_patches.attention.caa import neglected_regions, region_scores
 from mannequin.model_patches.attention.hpfa import Reweighting, reweighted_self_attention
+from mannequin.model_patches.attention.key_values import KeyValues
 from mannequin.model_patches.attention.multihead import split_heads
 from mannequin.model_patches.attention.token_masks import label_tokens, mask_tokens
+from mannequin.model_patches.attention.tokens import token_attention
 from small import difference, random
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -101,8 +103,8 @@ def test_fewer_regions_than_wanted():
     assert chosen[0, :2].tolist() == [2, 1]
     assert exists.tolist() == [[True, True, False], [False, False, False]]
     q, key, value = random(2, TOKENS, DIM), random(2, 3, DIM, seed=1), random(2, 3, DIM, seed=2)
-    aligned = alignment_attention(q, key, value, HEADS, exists)
-    only = alignment_attention(q[:1], key[:1, :2], value[:1, :2], HEADS)
+    aligned = token_attention(q, KeyValues(key, value, exists), HEADS)
+    only = token_attention(q[:1], KeyValues(key[:1, :2], value[:1, :2]), HEADS)
     assert difference(aligned[:1], only) < 1e-6, "regions that do not exist are not looked at"
     assert torch.equal(aligned[1], torch.zeros_like(aligned[1])), "no region gives nothing, and no NaN"
 

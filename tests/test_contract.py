@@ -2,12 +2,20 @@
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import comfy.model_management
 import pytest
 import torch
-from mannequin.model_patches import comfy_binding
+from mannequin.model_patches import comfy_run
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import transformer_blocks
+from mannequin.model_patches.comfy_evaluation import Conds, rows_of
+from mannequin.model_patches.comfy_host import EVALUATION, RUN
+from mannequin.model_patches.comfy_pose import apply_pose
+from mannequin.model_patches.comfy_run import Run
 from mannequin.model_patches.comfy_small_sd import build_truepose
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.conditions import CAACondition, HPFACondition
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.scope import Scope
@@ -47,8 +55,8 @@ def plain(request):
     [
         Scope(strength=0.0),
         Scope(mask=torch.zeros(1, 20, 30)),
-        Scope(first_sigma=0.0, last_sigma=0.0),
-        Scope(first_sigma=1e-6),
+        Scope(start=0.6, end=0.5),
+        Scope(start=1.0),
     ],
     ids=["strength 0", "black region", "empty span", "span never reached"],
 )
@@ -128,12 +136,10 @@ def test_what_was_installed_before_is_called(kind, attention, key):
 @pytest.mark.parametrize("kind", ["hpfa", "caa", "mfca"])
 def test_every_registered_site_is_hit(plain, monkeypatch, kind):
     calls = []
-    call = comfy_binding.AttentionPatch.__call__
-    monkeypatch.setattr(
-        comfy_binding.AttentionPatch, "__call__", lambda self, *a: (calls.append(self.site), call(self, *a))[1]
-    )
+    keys_values = Run.keys_values
+    monkeypatch.setattr(Run, "keys_values", lambda self, *a: (calls.append(a[1]), keys_values(self, *a))[1])
     sample(patched(plain, kind), steps=1, cfg=1.0)
-    sites = comfy_binding.transformer_blocks(plain)
+    sites = transformer_blocks(plain)
     assert set(calls) == set(sites) and len(calls) == len(sites)
 
 
@@ -196,9 +202,9 @@ def test_the_users_attention_kernel_is_used_everywhere():
     expected = sample(mine, steps=1, cfg=1.0)
     mine.model_options["transformer_options"]["optimized_attention_override"] = override
     assert difference(sample(mine, steps=1, cfg=1.0), expected) == 0.0
-    sites = len(comfy_binding.transformer_blocks(base))
-    # Source pass and step ask twice at every site (self, text), and the step once more where CAA is.
-    assert len(calls) == 2 * sites + 2 * sites + 3
+    sites = len(transformer_blocks(base))
+    # Source pass and step ask twice at every site (self, text). CAA's few tokens are no matter of kernels.
+    assert len(calls) == 2 * sites + 2 * sites
 
 
 # 4 – state lives in a run
@@ -207,13 +213,13 @@ def test_the_users_attention_kernel_is_used_everywhere():
 def runs_of(monkeypatch) -> list:
     """Weak references to every run that is opened."""
     runs = []
-    init = comfy_binding.Run.__init__
+    init = Run.__init__
 
     def spy(self, *arguments):
         runs.append(weakref.ref(self))
         init(self, *arguments)
 
-    monkeypatch.setattr(comfy_binding.Run, "__init__", spy)
+    monkeypatch.setattr(Run, "__init__", spy)
     return runs
 
 
@@ -237,7 +243,7 @@ def test_a_run_is_gone_after_an_error_and_an_interrupt(monkeypatch, error):
         sample(mine, callback=stop)
     gc.collect()
     assert all(run() is None for run in runs)
-    assert comfy_binding.RUN not in mine.model_options["transformer_options"]
+    assert RUN not in mine.model_options["transformer_options"]
     assert difference(sample(mine), expected) == 0.0, "the next run is as if nothing had happened"
 
 
@@ -254,15 +260,15 @@ def test_out_of_memory_reaches_the_host(monkeypatch):
         raise torch.OutOfMemoryError("simulated")
 
     mine = patched(model(), "hpfa")
-    monkeypatch.setattr(HPFACondition, "answer", full)
+    monkeypatch.setattr(HPFACondition, "keys_values", full)
     with pytest.raises(torch.OutOfMemoryError):
         sample(mine)
 
 
 def test_the_source_pass_runs_once_a_run(monkeypatch):
     passes = []
-    run_source = comfy_binding.run_source
-    monkeypatch.setattr(comfy_binding, "run_source", lambda *a: (passes.append(a[0]), run_source(*a))[1])
+    run_source = comfy_run.run_source
+    monkeypatch.setattr(comfy_run, "run_source", lambda *a: (passes.append(a[0]), run_source(*a))[1])
     base = model()
     mine = patched(base, "hpfa", "caa", net=source(base))
     sample(mine, steps=4)
@@ -287,7 +293,7 @@ def test_a_batch_of_sources_serves_row_by_row():
     net = source(base, batch=2)
     both = sample(patched(base, "hpfa", net=net, batch=2), batch=2)
     for row in range(2):
-        one = comfy_binding.SourceNet(base, net.latent[row : row + 1])
+        one = SourceNet(base, net.latent[row : row + 1])
         shared = sample(patched(base, "hpfa", net=one), batch=2)
         assert difference(both[row], shared[row]) < 1e-4 * float(both.std())
 
@@ -314,25 +320,28 @@ def test_the_null_condition_is_the_unpatched_model(plain):
 def test_cfg_1_has_no_null_condition(plain, monkeypatch):
     seen = []
     mine = patched(plain, "hpfa")
-    chunks = comfy_binding.Run.chunks
-    monkeypatch.setattr(comfy_binding.Run, "chunks", lambda *a: seen.extend(chunks(*a)) or chunks(*a))
+    rows = Run.rows
+    monkeypatch.setattr(Run, "rows", lambda *a: seen.extend(rows(*a)) or rows(*a))
     assert difference(sample(mine, cfg=1.0), sample(plain, cfg=1.0)) > 1e-2
-    assert seen and all(conditional for _, conditional in seen)
+    assert seen and not any(chunk.part.null for chunk in seen)
 
 
 def test_rows_are_told_apart_by_conditioning_not_by_order():
-    run = object.__new__(comfy_binding.Run)
-    run._null = {"n"}
-    for labels, uuids, expected in (
-        ([0, 1], ["p", "n"], [True, False]),
-        ([1, 0], ["n", "p"], [False, True]),
-        ([0, 0, 1], ["p", "q", "n"], [True, True, False]),
-        ([2, 0, 1], ["p", "n", "q"], [True, False, True]),
+    guider = SimpleNamespace(conds={"positive": [{"uuid": "p"}, {"uuid": "q"}], "negative": [{"uuid": "n"}]})
+    conds = Conds(guider)
+    (p, q), (n,) = guider.conds["positive"], guider.conds["negative"]
+    for lists, labels, uuids, expected in (
+        ([[p], [n]], [0, 1], ["p", "n"], [False, True]),
+        ([[p], [n]], [1, 0], ["n", "p"], [True, False]),
+        ([[p, q], [n]], [0, 0, 1], ["p", "q", "n"], [False, False, True]),
+        ([[n], [q], [p]], [2, 0, 1], ["p", "n", "q"], [False, True, False]),
     ):
-        chunks = run.chunks({"cond_or_uncond": labels, "uuids": uuids}, 2 * len(labels))
-        assert [conditional for _, conditional in chunks] == expected
-        assert [rows.stop - rows.start for rows, _ in chunks] == [2] * len(labels)
-    assert [c for _, c in run.chunks({"cond_or_uncond": [1, 0]}, 2)] == [False, True], "hosts without uuids"
+        shape = [2 * len(labels), 4, 8, 8]
+        extra = {"cond_or_uncond": labels, "uuids": uuids, "original_shape": shape}
+        extra[EVALUATION] = conds.evaluated(lists, torch.zeros(2, 4, 8, 8))
+        chunks = rows_of(extra, shape[0], conds)
+        assert [chunk.part.null for chunk in chunks] == expected
+        assert [(chunk.rows.stop - chunk.rows.start, chunk.images) for chunk in chunks] == [(2, 2)] * len(labels)
 
 
 def test_regional_prompts_are_all_conditional():
@@ -353,35 +362,38 @@ def test_weights_of_any_precision(dtype):
     weights.model.to(dtype)
     mask = body_mask()
     net = source(base)
-    mine = comfy_binding.apply_condition(base, HPFACondition(mask, weights=weights.model), net, "all", DEFAULT, weights)
+    mine = apply_condition(base, HPFACondition(mask, weights=weights.model), net, "all", DEFAULT, weights)
     caa = CAACondition(mask.to(torch.uint8), random(1, 3, 32), weights=weights.model)
-    mine = comfy_binding.apply_condition(mine, caa, net, "all", DEFAULT, weights)
-    mine = comfy_binding.apply_pose(mine, weights, torch.rand(1, 3, 40, 24), DEFAULT)
+    mine = apply_condition(mine, caa, net, "all", DEFAULT, weights)
+    mine = apply_pose(mine, weights, torch.rand(1, 3, 40, 24), DEFAULT)
     result = sample(mine)
     assert torch.isfinite(result).all() and difference(result, sample(base)) > 1e-3
 
 
-def test_the_host_is_given_every_network(plain):
+def test_the_host_is_given_every_network(plain, monkeypatch):
     weights = build_truepose(plain, 32, seed=1)
     other = model("sdxl" if plain.model.adm_channels else "sd15", seed=9)
     net = source(other)
-    mine = comfy_binding.apply_condition(
-        plain, HPFACondition(body_mask(), weights=weights.model), net, "all", DEFAULT, weights
-    )
+    mine = apply_condition(plain, HPFACondition(body_mask(), weights=weights.model), net, "all", DEFAULT, weights)
     assert weights in mine.model_patches_models()
-    assert [extra.model for extra in mine.get_nested_additional_models()] == [other.model]
-    sample(mine)
-    assert not patched(plain, "hpfa", net=source(plain)).get_nested_additional_models(), (
-        "a model is no addition to itself"
+    loaded = []
+    load = comfy.model_management.load_models_gpu
+    monkeypatch.setattr(
+        comfy.model_management,
+        "load_models_gpu",
+        lambda models, *a, **k: (loaded.extend(models), load(models, *a, **k)),
     )
+    sample(mine)
+    assert loaded[0].model is other.model, "SourceNet is loaded for its pass"
+    assert {patcher.model for patcher in loaded} == {other.model, plain.model, weights.model}
 
 
 def test_pose_acts_on_condition_and_null_alike():
     base = model()
     weights = build_truepose(base, 32, seed=1)
-    posed = comfy_binding.apply_pose(base, weights, torch.ones(1, 3, 30, 30), DEFAULT)
+    posed = apply_pose(base, weights, torch.ones(1, 3, 30, 30), DEFAULT)
     assert difference(sample(posed, cfg=0.0), sample(base, cfg=0.0)) > 1e-3
-    off = comfy_binding.apply_pose(base, weights, torch.ones(1, 3, 30, 30), Scope(strength=0.0))
+    off = apply_pose(base, weights, torch.ones(1, 3, 30, 30), Scope(strength=0.0))
     assert difference(sample(off), sample(base)) == 0.0
 
 
@@ -393,7 +405,7 @@ def test_weights_of_another_base_model_are_refused():
     weights = build_truepose(sd15, 32, seed=1)
     condition = HPFACondition(body_mask(), weights=weights.model)
     with pytest.raises(PatchError, match="made for another base model"):
-        comfy_binding.apply_condition(sdxl, condition, source(sdxl), "all", DEFAULT, weights)
+        apply_condition(sdxl, condition, source(sdxl), "all", DEFAULT, weights)
 
 
 def test_a_source_of_another_architecture_is_refused():
@@ -410,7 +422,7 @@ def test_training_free_caa_asks_for_a_narrower_encoder():
     base = model()
     condition = CAACondition(body_mask().to(torch.uint8), random(1, 3, 48))
     with pytest.raises(PatchError, match="width 48.*only 32 wide"):
-        comfy_binding.apply_condition(base, condition, source(base), "all", DEFAULT)
+        apply_condition(base, condition, source(base), "all", DEFAULT)
 
 
 def test_a_patch_outside_a_run_says_so():

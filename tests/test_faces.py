@@ -448,7 +448,10 @@ def test_a_detector_of_one_size(tmp_path):
     assert embedding.model == "fixed" and torch.allclose(embedding.raw[0], vector_of(RED), atol=0.05)
 
 
-@pytest.mark.parametrize("missing, package", [("insightface", "insightface"), ("cv2", "opencv-python")])
+@pytest.mark.parametrize(
+    "missing, package",
+    [("insightface", "--no-deps insightface"), ("cv2", "opencv-python"), ("skimage", "scikit-image")],
+)
 def test_without_insightface(models, monkeypatch, missing, package):
     folder = models / "insightface" / "models" / "antelopev2"
     folder.mkdir(parents=True)

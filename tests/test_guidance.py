@@ -4,8 +4,8 @@ import comfy.sample
 import comfy.samplers
 import pytest
 import torch
-from mannequin.model_patches import comfy_binding
 from mannequin.model_patches.comfy_guiders import RegionBlendGuider
+from mannequin.model_patches.comfy_host import RUN
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.guidance.region_blend import region_blend
 from small import HEIGHT, WIDTH, conditioning, difference, model, patched, random, sample, source
@@ -71,7 +71,7 @@ def test_no_run_is_left_behind(branches):
     _, first, second = branches
     guided(first, second, torch.ones(1, 4, 4))
     for branch in (first, second):
-        assert comfy_binding.RUN not in branch.model_options["transformer_options"]
+        assert RUN not in branch.model_options["transformer_options"]
 
 
 def test_branches_of_different_models_are_refused(branches):

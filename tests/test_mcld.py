@@ -3,11 +3,16 @@
 import pytest
 import torch
 from generated import TwoPeople
-from mannequin.model_patches import comfy_binding
-from mannequin.model_patches.attention.mfca import selected_tokens, token_attention
+from mannequin.model_patches.attention.key_values import KeyValues
+from mannequin.model_patches.attention.mfca import selected_tokens
 from mannequin.model_patches.attention.multihead import fused_attention
+from mannequin.model_patches.attention.tokens import token_attention
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import transformer_blocks
 from mannequin.model_patches.comfy_mcld import load_mcld
+from mannequin.model_patches.comfy_networks import host_patcher
 from mannequin.model_patches.comfy_small_sd import build_clip_vision
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.conditions import ReferenceCondition
 from mannequin.model_patches.errors import PatchError
 from mannequin.nodes.errors import NodeError
@@ -36,7 +41,7 @@ def test_parity(golden, capsys, name):
 class TestEquations:
     def test_a_single_token_needs_no_softmax(self):
         q, key, value = random(2, 9, 8), random(1, 1, 8, seed=1), random(1, 1, 8, seed=2)
-        shortcut = token_attention(q, key, value, 2).expand(2, 9, 8)
+        shortcut = token_attention(q, KeyValues(key, value), 2).expand(2, 9, 8)
         assert torch.equal(shortcut, value.expand(2, 9, 8))
         whole = fused_attention(q, key.expand(2, -1, -1), value.expand(2, -1, -1), 2)
         assert difference(shortcut, whole) < 1e-6
@@ -91,7 +96,7 @@ class TestFile:
         assert denoiser.model.model_type.name == "V_PREDICTION" and sampling.zsnr
         # Linear betas, rescaled: ᾱ at 499 is the published pipeline's.
         assert float(1 / (1 + sampling.sigmas[499] ** 2)) == pytest.approx(0.14253, abs=1e-4)
-        assert len(modules.model.mfca) == len(comfy_binding.transformer_blocks(denoiser)) == 16
+        assert len(modules.model.mfca) == len(transformer_blocks(denoiser)) == 16
         head = reference.get_model_object("diffusion_model").out[2].weight
         assert not head.any(), "ReferenceNet has no head"
 
@@ -129,8 +134,8 @@ class TestNodes:
     def test_tokens(self, parts):
         face = FaceEmbedding(random(1, 512), "antelopev2")
         positive, negative, tokens, source_token = self.conditioning(parts, face, rows=2).result
-        assert tokens.image.shape == (2, 1, 64) and tokens.texture.shape == (1, 1, 64)
-        assert tokens.face.shape == (1, 16, 64)
+        assert tokens.image.shape == tokens.texture.shape == (2, 1, 64)
+        assert tokens.face.shape == (2, 16, 64)
         assert torch.equal(source_token[0][0], tokens.image)
         assert not positive[0][0].any() and not negative[0][0].any()
 
@@ -157,8 +162,8 @@ class TestNodes:
     def test_the_whole_of_it_samples(self, parts):
         denoiser, reference, mcld, _ = parts
         positive, negative, tokens, token = self.conditioning(parts).result
-        net = comfy_binding.SourceNet(reference, random(1, 4, 8, 8), token[0][0])
-        patched = comfy_binding.apply_condition(denoiser, ReferenceCondition(), net, "all", DEFAULT)
+        net = SourceNet(reference, random(1, 4, 8, 8), token[0][0])
+        patched = apply_condition(denoiser, ReferenceCondition(), net, "all", DEFAULT)
         patched = MannequinApplyMFCA.execute(model=patched, mcld=mcld, tokens=tokens, **MFCA, **APPLY)[0]
         pose = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1))
         patched = MannequinApplyPoseGuider.execute(model=patched, mcld=mcld, pose=pose, **APPLY)[0]
@@ -180,7 +185,7 @@ class TestNodes:
         ):
             MannequinApplyMFCA.execute(model=model(), mcld=parts[2], tokens=tokens, **MFCA, **APPLY)
         with pytest.raises(NodeError, match="^Apply Pose Guider: The MCLD weights have a pose encoder 32 wide"):
-            wide = comfy_binding.host_patcher(mcld_modules(model()).model)
+            wide = host_patcher(mcld_modules(model()).model)
             wide.model.shape = mcld_modules(model()).model.shape
             MannequinApplyPoseGuider.execute(model=sd_of_width_64(), mcld=wide, pose=torch.zeros(1, 8, 8, 3), **APPLY)
 

@@ -67,8 +67,10 @@ def sampled(file):
 
     import comfy.sample
     import comfy.utils
-    from mannequin.model_patches.comfy_binding import SourceNet, apply_condition, apply_pose
+    from mannequin.model_patches.comfy_apply import apply_condition
     from mannequin.model_patches.comfy_mcld import load_mcld
+    from mannequin.model_patches.comfy_pose import apply_pose
+    from mannequin.model_patches.comfy_source import SourceNet
     from mannequin.model_patches.conditions import MFCACondition, ReferenceCondition
     from mannequin.model_patches.scope import Scope
     from small import random

@@ -42,7 +42,7 @@ def test_text_of_another_checkpoint():
 
 
 def test_a_pose_encoder_that_is_not_there():
-    from mannequin.model_patches.comfy_binding import host_patcher
+    from mannequin.model_patches.comfy_networks import host_patcher
     from mannequin.model_patches.networks.truepose import TruePose, TruePoseShape
 
     weights = host_patcher(TruePose(TruePoseShape()))
@@ -76,11 +76,11 @@ def test_the_bundled_networks_can_be_freed():
     from mannequin.nodes.free import MannequinFreePreprocessors
     from mannequin.preprocessors import onnx
 
-    onnx.session("blazepose_detector")
-    assert onnx.session.cache_info().currsize
+    onnx.network("blazepose_detector")
+    assert onnx.network.cache_info().currsize
     anything = torch.zeros(1)
     assert MannequinFreePreprocessors.execute(anything=anything)[0] is anything
-    assert not onnx.session.cache_info().currsize
+    assert not onnx.network.cache_info().currsize
 
 
 def test_both_ways_of_cloning_are_tried(cloning, request):

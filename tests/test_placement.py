@@ -10,7 +10,16 @@ from mannequin.nodes.crop import SIZES, MannequinFitImage, MannequinPasteBack
 from mannequin.nodes.errors import NodeError
 from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.people import detect_poses
-from mannequin.preprocessors.placement import Box, Placement, fit, mask_boxes, paste, place, resample
+from mannequin.preprocessors.placement import (
+    Box,
+    Placement,
+    fit,
+    left_by_vae,
+    mask_boxes,
+    paste,
+    place,
+    resample,
+)
 from PIL import Image
 
 from devtools.host import ROOT
@@ -318,6 +327,155 @@ def _row(placement: Placement, row: int) -> Placement:
     )
 
 
+# After VAE Encode, which cuts sides to multiples of eight
+
+
+def encoded(pictures: torch.Tensor) -> torch.Tensor:
+    """What the host's own VAE Encode leaves of pictures."""
+    from comfy.sd import VAE
+
+    vae = VAE.__new__(VAE)
+    vae.crop_input, vae.downscale_ratio = True, 8
+    return vae.vae_encode_crop_pixels(pictures)
+
+
+def left(size: tuple[int, int]) -> torch.Tensor:
+    """Boolean ``[H, W]``: what VAE Encode leaves of pictures of that size."""
+    places = torch.arange(size[0] * size[1]).reshape(1, *size, 1)
+    return torch.isin(places, encoded(places))[0, ..., 0]
+
+
+@given(height=st.integers(8, 70), width=st.integers(8, 70), batch=st.integers(1, 3), times=st.integers(1, 3))
+@settings(max_examples=80, deadline=None)
+@example(13, 15, 1, 2)
+@example(8, 15, 2, 1)
+def test_what_vae_encode_cuts_off_stays_the_photos(height, width, batch, times):
+    """At the photo's own resolution and, enlarged since, at another: nothing is moved, and the rest is untouched."""
+    image = noise(batch, height, width, 3, seed=height)
+    placement = place((height, width), width, height, "squash", [None] * batch)
+    result = encoded(fit(image, placement)[0])
+    assert torch.equal(paste(result, placement, image), image)
+    large = (1 - result).repeat_interleave(times, 1).repeat_interleave(times, 2)
+    wanted = torch.where(left((height, width))[..., None], 1 - image, image)
+    if times == 1:
+        assert torch.equal(paste(large, placement, image), wanted)
+    else:
+        assert torch.equal(paste(large, placement, image)[:, ~left((height, width))], image[:, ~left((height, width))])
+    smooth = torch.linspace(0, 1, width)[None, None, :, None].expand(batch, height, width, 3)
+    enlarged = F.interpolate(encoded(smooth).movedim(-1, 1), scale_factor=times, mode="bilinear").movedim(1, -1)
+    assert (paste(enlarged, placement, smooth) - smooth).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(333, 501), (517, 364), (400, 333)], ids=str)
+def test_a_cut_result_lies_where_the_whole_one_would(mode, size):
+    """A large photo, fitted to a size that is no multiple of eight: as exact as without VAE Encode."""
+    smooth = F.interpolate(noise(1, 3, 12, 9), size=(900, 700), mode="bicubic", align_corners=False).clamp(0, 1)
+    image = smooth.movedim(1, -1)
+    placement = place((900, 700), *size, mode, [Box(200, 150, 300, 500)])
+    fitted, _ = fit(image, placement)
+    blank = torch.zeros_like(image)
+    whole, cut = paste(fitted, placement, blank)[0], paste(encoded(fitted), placement, blank)[0]
+    inner = cut.any(-1)
+    assert float(inner.float().sum()) > 0.94 * float(inside(placement).sum())
+    assert (whole - cut)[inner].abs().max() < 0.02, "but for the blur of resampling at the new edge"
+    assert (cut - image[0])[inner].square().mean() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "size, fitted, cut",
+    [
+        ((333, 501), (333, 501), (0, 0)),
+        ((328, 496), (333, 501), (2, 2)),
+        ((336, 496), (343, 503), (3, 3)),
+        ((656, 992), (333, 501), (2, 2)),
+        ((492, 744), (333, 501), (2, 2)),
+        ((666, 1002), (333, 501), (0, 0)),
+        ((327, 496), (333, 501), (0, 0)),
+        ((328, 488), (333, 501), (0, 0)),
+        ((512, 512), (333, 501), (0, 0)),
+        ((500, 750), (500, 750), (0, 0)),
+        ((496, 496), (500, 500), (2, 2)),
+        ((1000, 1000), (500, 500), (0, 0)),
+        ((8, 8), (7, 9), (0, 0)),
+        ((1, 1), (1, 1), (0, 0)),
+    ],
+)
+def test_which_results_were_cut(size, fitted, cut):
+    box = left_by_vae(size, fitted)
+    assert (box.top, box.left) == cut
+    assert (box.height, box.width) == (fitted if cut == (0, 0) else tuple(side // 8 * 8 for side in fitted))
+
+
+def test_the_feather_begins_where_the_result_does():
+    image = torch.zeros(1, 20, 31, 3)
+    placement = place((20, 31), 31, 20, "squash", [None])
+    pasted = paste(torch.ones(1, 16, 24, 3), placement, image, feather=2)[0, ..., 0]
+    assert torch.allclose(pasted[10, :6], torch.tensor([0, 0, 0, 1 / 3, 2 / 3, 1]))
+    assert torch.allclose(pasted[:5, 15], torch.tensor([0, 0, 1 / 3, 2 / 3, 1]))
+
+
+def test_masks_over_a_cut_result():
+    """One of the result's size lies over the result, one of the fitted picture's size over that."""
+    image = torch.zeros(1, 20, 31, 3)
+    placement = place((20, 31), 31, 20, "squash", [None])
+    for mask, start in ((torch.zeros(1, 16, 24), 3), (torch.zeros(1, 20, 31), 0)):
+        mask[:, :, :9] = 1
+        pasted = paste(torch.ones(1, 16, 24, 3), placement, image, mask)[0, ..., 0]
+        wanted = torch.zeros(20, 31)
+        wanted[2:18, 3 : start + 9] = 1
+        assert torch.equal(pasted, wanted)
+
+
+# Transparency
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_original_keeps_its_transparency(mode):
+    """Fit Image shows white where the photo is transparent; Paste Back takes that white out again."""
+    image = noise(2, 33, 29, 4)
+    image[:, :10, :, 3], image[:, 20:, :, 3] = 0, 1
+    placement = place((33, 29), 29, 33, mode, [Box(5, 5, 9, 9)] * 2, 0.0)
+    (shown,), (filled,) = placement.shown[:1], placement.filled[:1]
+    at_its_size = (shown.height, shown.width) == (filled.height, filled.width)
+    pasted = paste(fit(image, placement)[0], placement, image)
+    assert pasted.shape == image.shape and torch.equal(pasted[..., 3], image[..., 3])
+    assert torch.equal(pasted[:, :10], image[:, :10]), "where nothing is to be seen, every bit"
+    if at_its_size:
+        assert torch.equal(pasted[:, 20:], image[:, 20:]) and torch.allclose(pasted, image, atol=1e-4)
+
+
+def test_what_a_mask_pastes_is_opaque():
+    image, mask = torch.full((1, 8, 12, 4), 0.5), torch.zeros(1, 8, 12)
+    image[:, 4:, :, 3] = 0
+    mask[:, :, 4:8], mask[:, :, 8:] = 0.5, 1
+    pasted = paste(torch.ones(1, 8, 12, 3), place((8, 12), 12, 8, "squash", [None]), image, mask)[0]
+    assert torch.equal(pasted[:, :4], image[0, :, :4])
+    assert torch.allclose(pasted[0, 4], torch.tensor([5 / 6, 5 / 6, 5 / 6, 0.75])), "half of it over half of that"
+    assert torch.allclose(pasted[7, 4], torch.tensor([1, 1, 1, 0.5])) and (pasted[:, 8:] == 1).all()
+
+
+# Load Image's mask of a picture without alpha
+
+
+def test_load_images_empty_mask_is_none():
+    """It is 64×64 whatever the picture; only for pictures of that size it can be meant."""
+    image, nothing = noise(1, 80, 60, 3), torch.zeros(1, 64, 64)
+    placement = place((80, 60), 44, 64, "pad", [None])
+    result = noise(1, 64, 44, 3, seed=1)
+    assert torch.equal(paste(result, placement, image, nothing), paste(result, placement, image))
+    small = place((80, 60), 64, 64, "pad", [None])
+    assert torch.equal(paste(noise(1, 64, 64, 3), small, image, nothing), image)
+    assert torch.equal(paste(result, placement, image, torch.zeros(1, 64, 44)), image)
+    person = torch.full((1, 400, 900, 3), 0.5)
+    person[0, 25:375, 700:875] = photo("mannequin_source.png")[0]
+    options = FIT | {"size": "width × height", "width": 88, "height": 128, "image": person, "mode": "person"}
+    boxes = [MannequinFitImage.execute(mask=mask, **options)[2] for mask in (None, nothing)]
+    assert boxes[0] == boxes[1]
+    with pytest.raises(NodeError, match="^Fit Image: Mask 1 of the batch is empty"):
+        MannequinFitImage.execute(mask=torch.zeros(1, 400, 900), **options)
+
+
 def test_what_does_not_belong_together():
     placement = place((30, 20), 8, 8, "crop", [None])
     with pytest.raises(NodeError, match="^Paste Back: The photo is 30×20 and the one that was fitted 20×30"):
@@ -328,6 +486,12 @@ def test_what_does_not_belong_together():
         paste(noise(2, 8, 8, 3), placement, noise(3, 30, 20, 3))
     with pytest.raises(ConditionError, match="The mask has shape"):
         paste(noise(1, 8, 8, 3), placement, noise(1, 30, 20, 3), torch.full((1, 4, 4), torch.nan))
+
+
+def test_a_mask_of_another_scale():
+    image, mask = noise(1, 30, 20, 3), torch.full((1, 8, 8), 255.0)
+    with pytest.raises(ConditionError, match="values up to 255, and 0–1 are needed"):
+        paste(image, place((30, 20), 20, 30, "crop", [None]), image, mask)
 
 
 def test_a_photo_in_half_precision_and_beyond_white():

@@ -176,6 +176,177 @@ def test_numbers_of_any_length():
         from_pose_keypoint(pose)
 
 
+# Units, forms and values that other packs and programs write
+
+
+def values_of(person: torch.Tensor) -> list[float]:
+    return person.flatten().tolist()
+
+
+def pose_of(*people, **more) -> dict:
+    return {"people": [{"pose_keypoints_2d": person} for person in people]} | more
+
+
+CANVAS = {"canvas_width": 100, "canvas_height": 200}
+
+
+def fractions(person: torch.Tensor) -> torch.Tensor:
+    return person / torch.tensor([100.0, 200.0, 1.0])
+
+
+@given(strays=st.sets(st.integers(0, 17), min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_stray_points_do_not_decide_the_unit(strays):
+    """Most points of each person tell pixels or fractions; whoever else is there does not count."""
+    whole, strays = standing(), sorted(strays)
+    stray = fractions(whole)
+    stray[strays, :2] = whole[strays, :2]
+    in_pixels = whole.clone()
+    in_pixels[strays, :2] = fractions(whole)[strays, :2]
+    (read,) = from_pose_keypoint(pose_of(*map(values_of, (whole, stray, in_pixels, fractions(whole))), **CANVAS))
+    wanted = whole.clone()
+    wanted[strays] = 0
+    for person, right in zip(read.people, (whole, wanted, wanted, whole), strict=True):
+        assert torch.allclose(person, right, atol=1e-3)
+
+
+def test_a_stray_shoulder_of_coco_makes_no_neck():
+    (pose,) = to_pose_keypoint([frame(standing())], "COCO-17")
+    points = np.reshape(pose["people"][0]["pose_keypoints_2d"], (17, 3))
+    points[5, :2] = 0.5
+    (read,) = from_pose_keypoint(pose_of(points.flatten().tolist(), **CANVAS))
+    assert read.visible() == set(OPENPOSE_18) - {"left shoulder", "neck"}
+
+
+def test_few_points_are_of_the_others_unit():
+    """A wrist at the corner, and no more of someone, among people in pixels."""
+    wrist = torch.zeros(18, 3)
+    wrist[4] = torch.tensor([1.5, 1.9, 1.0])
+    (read,) = from_pose_keypoint(pose_of(values_of(standing()), values_of(wrist), **CANVAS))
+    assert torch.equal(read.people[1], wrist)
+    (read,) = from_pose_keypoint(pose_of(values_of(fractions(standing())), values_of(wrist), **CANVAS))
+    assert read.people[1, 4].tolist() == [150, pytest.approx(380), 1]
+
+
+def test_on_a_tiny_canvas_small_numbers_are_pixels():
+    tiny = standing() / torch.tensor([50.0, 50.0, 1.0])
+    (read,) = from_pose_keypoint(pose_of(values_of(tiny), canvas_width=2, canvas_height=4))
+    assert torch.allclose(read.people[0], tiny)
+
+
+def test_openposes_own_has_no_canvas():
+    """Worked out: as far from the right edge as from the left, from below as from above; for all frames one."""
+    own = pose_of(values_of(standing(1.0, 20, 10)), version=1.3)
+    (read,) = from_pose_keypoint(own)
+    assert torch.equal(read.people[0], standing(1.0, 20, 10))
+    assert (read.width, read.height) == (53 + 87, 27 + 185)
+    both = from_pose_keypoint([own, pose_of(values_of(standing(1.0, 60, 30)))])
+    assert {(one.width, one.height) for one in both} == {(53 + 127, 27 + 205)}
+    stray = standing()
+    stray[4, :2] = 1e6
+    assert from_pose_keypoint(pose_of(values_of(stray)))[0].width < 200, "a mistake makes no canvas"
+    (chosen,) = choose_people(own)
+    assert (chosen["canvas_width"], chosen["canvas_height"], chosen["version"]) == (140, 212, 1.3)
+
+
+def test_a_canvas_for_files_without_one(folders):
+    own, ours = pose_of(values_of(standing())), pose_of(values_of(standing()), **CANVAS)
+    for name, pose in (("own", own), ("ours", ours), ("share", pose_of(values_of(fractions(standing()))))):
+        (folders / "input" / f"{name}.json").write_text(json.dumps(pose))
+    for name, size in (("own", (300, 400)), ("ours", (100, 200)), ("share", (300, 400))):
+        pose = MannequinLoadPose.execute(saved_pose=f"{name}.json", canvas_width=300, canvas_height=400)[0]
+        (read,) = from_pose_keypoint(pose)
+        assert (read.width, read.height) == (pose[0]["canvas_width"], pose[0]["canvas_height"]) == size
+        assert torch.allclose(read.people[0, 2], torch.tensor([120.0, 80, 1] if name == "share" else [40.0, 40, 1]))
+    assert MannequinLoadPose.execute(saved_pose="own.json")[0][0]["canvas_height"] == 17 + 175
+    with pytest.raises(NodeError, match="^Load Pose: share.json: The pose has no canvas size.*Give Load Pose"):
+        MannequinLoadPose.execute(saved_pose="share.json")
+    with pytest.raises(NodeError, match="^Load Pose: The canvas is 300×0"):
+        MannequinLoadPose.execute(saved_pose="own.json", canvas_width=300)
+
+
+@pytest.mark.parametrize("name", ["pose_keypoints", "keypoints"])
+def test_other_names_of_a_persons_array(name):
+    """OpenPose's before version 1.2, and COCO's; also without a dictionary around it."""
+    for person in ({name: values_of(standing()), "score": 0.5}, standing().numpy(), standing().tolist()):
+        pose = {"people": [person], **CANVAS}
+        assert torch.equal(from_pose_keypoint(pose)[0].people[0], standing())
+        assert torch.equal(from_pose_keypoint(choose_people(pose))[0].people[0], standing())
+
+
+@pytest.mark.parametrize("people", [1, 2])
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_editors_form(people, nested):
+    """Points without confidences, people one after the other; −1 or 0, 0 or null is one that is missing."""
+    each = [standing(0.5, 60 * number, 10)[:, :2].round().tolist() for number in range(people)]
+    each[0][4], each[0][7], each[0][10] = [-1, -1], [0, 0], None
+    keypoints = each if nested else [point for person in each for point in person]
+    (read,) = from_pose_keypoint({"width": 100, "height": 200, "keypoints": keypoints})
+    assert (read.width, read.height) == (100, 200) and len(read.people) == people
+    wanted = standing(0.5, 0, 10).round()
+    wanted[[4, 7, 10]] = 0
+    assert torch.equal(read.people[0], wanted)
+    (pose,) = choose_people({"width": 100, "height": 200, "keypoints": keypoints}, on_several="all")
+    assert len(pose["people"]) == people and (pose["canvas_width"], pose["canvas_height"]) == (100, 200)
+
+
+@pytest.mark.parametrize("layout", [17, 18, 25])
+@pytest.mark.parametrize("numbers", [2, 3])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda points: points.flatten().tolist(),
+        lambda points: points.tolist(),
+        lambda points: tuple(map(tuple, points.tolist())),
+        lambda points: points,
+        lambda points: points.flatten().numpy(),
+        lambda points: list(points.flatten()),
+        lambda points: list(points.numpy()),
+        lambda points: list(points.double().numpy().flatten()),
+    ],
+    ids=("flat", "rows", "tuples", "tensor", "array", "tensors", "arrays", "numpy floats"),
+)
+def test_arrays_of_any_kind(layout, numbers, form):
+    points = torch.cat([torch.arange(2 * layout).reshape(layout, 2) + 5.0, torch.ones(layout, 1)], 1)
+    plain = from_pose_keypoint(pose_of(values_of(points), **CANVAS))[0].people
+    size = {"canvas_width": np.int64(100), "canvas_height": torch.tensor(200)}
+    (read,) = from_pose_keypoint(pose_of(form(points[:, :numbers]), **size))
+    assert torch.equal(read.people, plain) and (read.width, read.height) == (100, 200)
+    (kept,) = from_pose_keypoint(choose_people((pose_of(form(points[:, :numbers]), **size),)))
+    assert torch.equal(kept.people, plain)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        torch.zeros(18, 4),
+        torch.zeros(1, 1, 18, 3),
+        np.zeros((18, 3), complex),
+        np.array(["a"] * 54),
+        np.array(5.0),
+        [torch.zeros(2)] * 53,
+        [[1.0, 2.0, 3.0]] * 17 + [[1.0]],
+        "a" * 54,
+        {"nose": 1},
+        object(),
+        3.5,
+        True,
+        [b"x"] * 54,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_nonsense_is_one_sentence(wrong):
+    for pose in (pose_of(wrong, **CANVAS), {"width": 9, "height": 9, "keypoints": wrong}):
+        with pytest.raises(NodeError, match="^Choose Person: The pose has [^\n]*(not numbers|body points)[^\n]*$"):
+            MannequinChoosePerson.execute(pose=pose, on_no_person="skip", on_several="all")
+
+
+@pytest.mark.parametrize("side", [torch.zeros(2), [1, 2], "wide", {}, b"\xff", -5, 1j], ids=str)
+def test_a_canvas_that_is_none(side):
+    with pytest.raises(ConditionError, match="no canvas size .canvas_width is"):
+        from_pose_keypoint(pose_of(values_of(standing()), canvas_width=side, canvas_height=9))
+
+
 # Drawing
 
 
@@ -430,6 +601,9 @@ def test_a_changed_file_is_read_again(folders):
     assert before == MannequinLoadPose.fingerprint_inputs(saved_pose="a.json")
     write_pose(file, to_pose_keypoint([frame()]))
     assert before != MannequinLoadPose.fingerprint_inputs(saved_pose="a.json")
+    # The host hands over all inputs here.
+    inputs = MannequinLoadPose.define_schema().inputs
+    MannequinLoadPose.fingerprint_inputs(**{one.id: "a.json" if one.id == "saved_pose" else 0 for one in inputs})
 
 
 @pytest.mark.parametrize("name", ["gone.json", "../secret.json", "/etc/passwd", "a.txt", "../secret.json [output]"])

@@ -124,7 +124,9 @@ def test_a_mask_of_another_batch(graph):
     graph.node("90", "SolidMask", value=1.0, width=96, height=128)
     graph.node("91", "MaskToImage", mask=["90", 0]).node("92", "RepeatImageBatch", image=["91", 0], amount=3)
     graph.node("93", "ImageToMask", image=["92", 0], channel="red").set("MannequinApplyHPFA", parsing_mask=["93", 0])
-    graph.fails("Apply HPFA: The parsing mask has 3 images and the source has 1")
+    graph.node("94", "RepeatLatentBatch", samples=graph.out("VAEEncode"), amount=2)
+    graph.set("MannequinSourceNet", latent=["94", 0])
+    graph.fails("Apply HPFA: The parsing mask has 3 images and the source has 2")
 
 
 def test_a_mask_of_another_aspect(graph):
@@ -137,6 +139,12 @@ def test_a_mask_of_another_aspect(graph):
 def test_an_empty_mask(graph):
     graph.node("90", "SolidMask", value=0.0, width=96, height=128).set("MannequinApplyHPFA", parsing_mask=["90", 0])
     graph.fails("Apply HPFA: The parsing mask is empty", "Check Select Parsing")
+
+
+@pytest.mark.parametrize("wired, named", [("region", "region"), ("parsing_mask", "parsing mask")])
+def test_the_mask_of_a_photo_without_alpha(graph, wired, named):
+    graph.set("MannequinApplyHPFA", **{wired: graph.out("LoadImage", 1)})
+    graph.fails(f"Apply HPFA: The {named} is the empty 64×64 mask that Load Image gives", "Draw a mask")
 
 
 def test_nobody(graph):

@@ -145,6 +145,103 @@ class TestSeveralPhotos:
         assert all(torch.equal(a, b) for a, b in zip(once, twice, strict=True))
 
 
+def striped(colour: float, stripe: float = 0.0):
+    """A chart of one colour with stripes of another, eight texels wide, every other eight."""
+    image, densepose = chart_view((0, 255))
+    image[:], image[:, :, torch.arange(200) // 8 % 2 == 1] = colour, stripe
+    return image, densepose
+
+
+def swap(donor: torch.Tensor, parts: str = "chest", person: float = 0.75, **more):
+    person = torch.full((1, 512, 512, 3), person)
+    return MannequinSwapTexture.execute(texture=person, donor=donor, parts=parts, **more).result
+
+
+def as_file(texture: torch.Tensor) -> torch.Tensor:
+    """What eight bits keep of it."""
+    return (texture.float() * 255).round() / 255
+
+
+PAINTS = ("MCLD", "seamless", "off")
+
+
+class TestBlackClothes:
+    """What is known is known by the pixels that fell there, not by its colour."""
+
+    @pytest.mark.parametrize("paint", PAINTS)
+    @pytest.mark.parametrize("colours", [(0.0, 0.0), (2 / 255, 0.0)], ids=str)
+    def test_a_black_garment_is_swapped_as_a_grey_one(self, paint, colours):
+        """Every texel of it, in a graph without further wires; through a file with the mask."""
+        (grey, pose), (black, _) = chart_view((0, 255)), striped(*colours)
+        wanted = swap(maps.texture_map(grey, pose, paint)[0][None])[1]
+        map_, known = maps.texture_map(black, pose, paint)
+        assert torch.equal(known.float()[None], wanted) and int(wanted.sum()) > 5000
+        for donor, more in (
+            (map_[None], {}),
+            (as_file(map_[None]), {"donor_known": known[None].float()}),
+            (map_[None].half(), {}),
+        ):
+            texture, swapped = swap(donor, **more)
+            assert torch.equal(swapped, wanted)
+            assert torch.equal(as_file(texture[0])[known], as_file(map_)[known])
+        edited = swap(donor, person=0.0, donor_known=known[None].float())[0]
+        assert torch.equal(swap(edited)[1], wanted), "the edited map tells it as well"
+
+    @pytest.mark.parametrize("paint", PAINTS)
+    def test_the_marks_cannot_be_seen(self, paint):
+        """Not in eight bits, and far below the 1e-4 to which the published numbers are matched."""
+        map_, known = maps.texture_map(*striped(0.5), paint)
+        assert maps.BLACK < 1e-5 and (map_[known] > 0).any(-1).all() and not map_[~known].any()
+        assert torch.equal(torch.where(map_ > maps.BLACK, map_, 0), as_file(map_))
+
+    def test_seamless_keeps_black_stripes(self):
+        map_, known = maps.texture_map(*striped(0.5), "seamless")
+        values, counts = as_file(map_[known]).amax(-1).unique(return_counts=True)
+        shares = dict(zip(values.tolist(), (counts / counts.sum()).tolist(), strict=True))
+        assert shares[0.0] == pytest.approx(0.5, abs=0.06) and max(shares) == pytest.approx(128 / 255, abs=0.01)
+
+    def test_mcld_paints_over_them_as_published(self):
+        image, densepose = striped(0.5)
+        atlas, count = maps.scatter((image[0] * 255).round().byte().numpy(), densepose.iuv[0].numpy())
+        published = maps.to_texture(maps.paint_gaps(atlas, maps.charts())[0])
+        map_, known = maps.texture_map(image, densepose)
+        assert np.array_equal((map_ * 255).round().byte().numpy(), published)
+        assert torch.equal(known, maps.texture_map(*chart_view((0, 255)))[1])
+
+    def test_a_dark_garment_from_a_file_without_the_mask(self):
+        """Black among dark is taken; where a bright map ends it is not, nor in its gaps."""
+        map_, known = maps.texture_map(*striped(3 / 255), "off")
+        assert float(swap(as_file(map_[None]))[1].sum() / known.sum()) > 0.95
+        image, densepose = chart_view((0, 255), side=60)
+        map_, known = maps.texture_map(image, densepose, "off")
+        assert torch.equal(swap(as_file(map_[None]))[1][0], known.float()) and known.float().mean() < 0.05
+
+    def test_nothing_to_swap_is_said(self):
+        map_, known = maps.texture_map(*striped(0.0))
+        for donor, parts, more in (
+            (as_file(map_[None]), "chest", {}),
+            (map_[None], "head", {}),
+            (map_[None], "head", {"donor_known": known[None].float()}),
+        ):
+            with pytest.raises(NodeError, match=f"^Swap Texture Parts: Nothing of '{parts}' is known.*donor_known"):
+                swap(donor, parts, **more)
+
+    def test_masks_of_something_else(self):
+        donor = torch.full((2, 512, 512, 3), 0.5)
+        for mask in (
+            torch.ones(1, 500, 512),
+            torch.ones(3, 512, 512),
+            torch.ones(1, 1, 512, 512),
+            torch.ones(1, 64, 64),
+        ):
+            with pytest.raises(NodeError, match="^Swap Texture Parts: The mask donor_known has shape .*known"):
+                swap(donor, donor_known=mask)
+        assert torch.equal(swap(donor, donor_known=torch.zeros(1, 64, 64))[1], swap(donor)[1]), "Load Image's none"
+        one = torch.zeros(512, 512)
+        one[:, 256:] = 1
+        assert torch.equal(swap(donor, "torso", donor_known=one)[1][1] > 0, maps.parts_of_texture([1, 2]) & (one > 0))
+
+
 class TestNodes:
     def test_one_map_or_one_each(self):
         image, densepose = chart_view((0, 255), side=30)

@@ -8,10 +8,12 @@ import comfy.samplers
 import comfy.utils
 import pytest
 import torch
-from mannequin.model_patches import comfy_binding
 from mannequin.model_patches.attention.hpfa import Reweighting
+from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_mcld import load_mcld
+from mannequin.model_patches.comfy_pose import apply_pose
 from mannequin.model_patches.comfy_samplers import ddim_sampler
+from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.comfy_truepose import load_truepose
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, MFCACondition, ReferenceCondition
 from mannequin.model_patches.errors import PatchError
@@ -82,15 +84,15 @@ def test_truepose_in_both_hosts(runs, name):
         begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
     ours = method.sample(batch, begun, STEPS, GUIDANCE)
 
-    net = comfy_binding.SourceNet(source, source.model.process_latent_out(batch["source_latent"]), None, None)
+    net = SourceNet(source, source.model.process_latent_out(batch["source_latent"]), None, None)
     selected = batch["implied"].gather(1, batch["parsing"].flatten(1).long()).view(batch["parsing"].shape)
     scope = Scope()
     pose = batch["skeleton"].movedim(-1, 1).float() / 255
-    patched = comfy_binding.apply_pose(target, modules, pose, scope)
+    patched = apply_pose(target, modules, pose, scope)
     hpfa = HPFACondition(selected, Reweighting(), modules.model)
-    patched = comfy_binding.apply_condition(patched, hpfa, net, "all", scope, modules)
+    patched = apply_condition(patched, hpfa, net, "all", scope, modules)
     caa = CAACondition(batch["parsing"], batch["regions"], 2, modules.model)
-    patched = comfy_binding.apply_condition(patched, caa, net, "all", scope, modules)
+    patched = apply_condition(patched, caa, net, "all", scope, modules)
     theirs = sampled(patched, noise, sigmas, sampler)
     assert float((ours - theirs).abs().max()) < 1e-3
     pictures = [predictor.autoencoder.decode(latent) for latent in (ours, theirs)]
@@ -107,14 +109,14 @@ def test_mcld_in_both_hosts(runs):
     ours = method.sample(batch, noise, STEPS, GUIDANCE)
 
     image, texture = batch["clip"][:, None], batch["texture_clip"][:, None]
-    net = comfy_binding.SourceNet(reference, reference.model.process_latent_out(batch["texture_latent"]), image, None)
+    net = SourceNet(reference, reference.model.process_latent_out(batch["texture_latent"]), image, None)
     tokens = modules.model.face_projector(batch["face"][:, None])
     scope = Scope()
     pose = batch["iuv"].flip(-1).movedim(-1, 1).float() / 255
-    patched = comfy_binding.apply_pose(denoiser, modules, pose, scope)
-    patched = comfy_binding.apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
+    patched = apply_pose(denoiser, modules, pose, scope)
+    patched = apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
     focal = MFCACondition(image, texture, tokens, modules.model)
-    patched = comfy_binding.apply_condition(patched, focal, None, "all", scope, modules)
+    patched = apply_condition(patched, focal, None, "all", scope, modules)
     theirs = sampled(patched, noise, zero_snr_sigmas(denoiser), ddim_sampler())
     assert float((ours - theirs).abs().max()) < 1e-3
 

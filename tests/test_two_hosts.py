@@ -6,7 +6,9 @@ import comfy.utils
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from mannequin.model_patches import comfy_binding
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import transformer_blocks
+from mannequin.model_patches.comfy_sampling import open_run
 from mannequin.model_patches.comfy_small_sd import build_truepose
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, ReferenceCondition
 from small import DEFAULT, HEIGHT, SIZES, WIDTH, body_mask, difference, mcld_modules, mfca, model, random, source
@@ -45,7 +47,7 @@ def hosts():
 
 def in_comfy(patched) -> torch.Tensor:
     options = patched.model_options["transformer_options"] | {"cond_or_uncond": [0], "sigmas": torch.tensor([5.0])}
-    with comfy_binding.open_run(SimpleNamespace(conds={}), options):
+    with open_run(patched, options):
         return patched.model.diffusion_model(LATENT, TIMESTEPS, context=CONTEXT, transformer_options=options)
 
 
@@ -76,11 +78,11 @@ def test_the_hosts_agree(hosts, kind, trained):
     net = source(other)
     patched = target
     for condition in both(SimpleNamespace(**CONDITIONS), weights)[kind]:
-        patched = comfy_binding.apply_condition(patched, condition, net, "all", DEFAULT)
+        patched = apply_condition(patched, condition, net, "all", DEFAULT)
     expected = in_comfy(patched)
 
     sites = list(diffusers_binding.transformer_blocks(target_unet))
-    assert [tuple(site) for site in sites] == [tuple(site) for site in comfy_binding.transformer_blocks(target)]
+    assert [tuple(site) for site in sites] == [tuple(site) for site in transformer_blocks(target)]
     scaled = target.model.process_latent_in(net.latent)
     memories = diffusers_binding.remember(
         other_unet,
@@ -103,7 +105,7 @@ def test_the_hosts_agree_on_mfca(hosts):
     copied = MCLD(modules.model.shape)
     copied.load_state_dict(modules.model.state_dict())
     net = source(other)
-    patched = comfy_binding.apply_condition(target, ReferenceCondition(), net, "all", DEFAULT)
+    patched = apply_condition(target, ReferenceCondition(), net, "all", DEFAULT)
     expected = in_comfy(mfca(patched, modules=modules))
 
     sites = list(diffusers_binding.transformer_blocks(target_unet))

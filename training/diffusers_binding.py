@@ -13,13 +13,15 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
+from model_patches.attention.joint import Look, combination, mixed, shares
+from model_patches.attention.key_values import KeyValues
 from model_patches.attention.multihead import fused_attention
-from model_patches.conditions import Condition, Memory, Query, SourceCondition, TokenCondition
+from model_patches.conditions import Condition, SourceCondition, TokenCondition
 from model_patches.sites import Site, site_in_diffusers
 from model_patches.source import SourceSite
 
-#: Memory of every condition at every site it acts on.
-Memories = Sequence[tuple[Condition, Mapping[Site, Memory]]]
+#: Keys and values of every condition at every site it acts on.
+Memories = Sequence[tuple[Condition, Mapping[Site, Sequence[KeyValues]]]]
 
 
 def transformer_blocks(unet: UNet2DConditionModel) -> dict[Site, BasicTransformerBlock]:
@@ -49,7 +51,7 @@ def remember(
     latent: Tensor,
     context: Tensor,
 ) -> Memories:
-    """One pass of SourceNet at t = 0 (TruePose Eq. 3) and every condition's memory of it, with gradients.
+    """One pass of SourceNet at t = 0 (TruePose Eq. 3) and every condition's keys and values of it, with gradients.
 
     Args:
         source, target: SourceNet and TargetNet; one network may be both.
@@ -58,12 +60,12 @@ def remember(
         context: SourceNet's cross-attention context, ``[S, tokens, D]``.
     """
     blocks = transformer_blocks(target)
-    memories: list[tuple[SourceCondition, dict[Site, Memory]]] = [(condition, {}) for condition, _ in conditions]
+    memories: list[tuple[SourceCondition, dict[Site, Sequence[KeyValues]]]] = [(c, {}) for c, _ in conditions]
 
     def visit(site: Site, features: SourceSite) -> None:
         for (condition, sites), (_, memory) in zip(conditions, memories, strict=True):
             if site in sites:
-                memory[site] = condition.remember(site, features, blocks[site])
+                memory[site] = condition.keys_values(site, blocks[site], condition.read(site, features))
 
     with _observed(source, visit):
         timesteps = torch.zeros(latent.shape[0], device=latent.device)
@@ -73,10 +75,10 @@ def remember(
 
 def project(
     target: UNet2DConditionModel, condition: TokenCondition, sites: Sequence[Site], like: Tensor
-) -> tuple[TokenCondition, dict[Site, Memory]]:
-    """A token condition's memory, with gradients; ``like`` says its dtype and device. One entry of :data:`Memories`."""
+) -> tuple[TokenCondition, dict[Site, Sequence[KeyValues]]]:
+    """A token condition's entry of :data:`Memories`, with gradients; ``like`` says its dtype and device."""
     blocks = transformer_blocks(target)
-    return condition, {site: condition.project(site, blocks[site], like) for site in sites}
+    return condition, {site: condition.keys_values(site, blocks[site], like) for site in sites}
 
 
 @contextmanager
@@ -91,12 +93,12 @@ def conditioned(
         weight: 1 is the paper.
     """
     blocks = transformer_blocks(target)
-    processors = {}
+    looks: dict[nn.Module, list[Look]] = {}
     for condition, memory in memories:
-        for site in memory:
+        for site, parts in memory.items():
             attention = getattr(blocks[site], condition.attention_name)
-            previous = processors.get(attention)
-            processors[attention] = _ConditionProcessor(condition, memory[site], keep, weight, previous)
+            looks.setdefault(attention, []).append(Look(condition.acts, parts))
+    processors = {attention: _LookingProcessor(each, keep, weight) for attention, each in looks.items()}
     with _processors(processors):
         yield
 
@@ -125,12 +127,10 @@ def _output(attention: nn.Module, hidden: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class _ConditionProcessor:
-    condition: Condition
-    memory: Memory
+class _LookingProcessor:
+    looks: Sequence[Look]
     keep: Tensor | None
     weight: float
-    previous: "_ConditionProcessor | None"
 
     def __call__(self, attention, hidden_states, encoder_hidden_states=None, **kwargs) -> Tensor:
         q, k, v = _project(attention, hidden_states, encoder_hidden_states)
@@ -139,17 +139,19 @@ class _ConditionProcessor:
     def attend(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
         @functools.cache
         def plain() -> Tensor:
-            inner = fused_attention if self.previous is None else self.previous.attend
-            return inner(q, k, v, heads)
+            return fused_attention(q, k, v, heads)
 
-        query = Query(q, k, v, heads, self.weight, plain, fused_attention)
-        answer = self.condition.answer(self.memory.to(q), query)
+        looks = [Look(acts, [part.to(q) for part in parts]) for acts, parts in self.looks]
+        sharing = shares([self.weight] * len(looks))
+        terms = [
+            combination(q, KeyValues(k, v), heads, [looks[i] for i in members], plain, fused_attention)
+            for members, _ in sharing
+        ]
+        answer = mixed(terms, [share for _, share in sharing])
         if self.keep is None or self.keep.all():
             return answer
         rows = ~self.keep
-        # What lies below may have a memory for every row; plain attention has none, and sees these rows alone.
-        null = plain()[rows] if self.previous else fused_attention(q[rows], k[rows], v[rows], heads)
-        return answer.index_put((rows,), null)
+        return answer.index_put((rows,), fused_attention(q[rows], k[rows], v[rows], heads))
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """CLIP-guided Attention Alignment (TruePose, section 4.3, Eq. 9).
 
 The K source regions that the source's attention neglects most are given to the target again, as CLIP embeddings of
-their crops, through a cross-attention of their own.
+their crops, through a cross-attention of their own: F̂ = SoftMax(Q̃K^clipᵀ/√d)V^clip (Eq. 9), which is
+:func:`.tokens.token_attention`.
 """
 
 import torch
 from torch import Tensor
 
-from .multihead import Attention, KeyValueProjection, fused_attention
+from .multihead import KeyValueProjection
 
 
 def region_scores(q: Tensor, k: Tensor, heads: int, labels: Tensor, regions: int) -> Tensor:
@@ -51,31 +52,3 @@ def take_regions(embeddings: Tensor, chosen: Tensor) -> Tensor:
 
 class CAA(KeyValueProjection):
     """W^{K^clip} and W^{V^clip} of F^clip (Eq. 9)."""
-
-
-def alignment_attention(
-    q: Tensor,
-    key: Tensor,
-    value: Tensor,
-    heads: int,
-    exists: Tensor | None = None,
-    attention: Attention = fused_attention,
-) -> Tensor:
-    """F̂ = SoftMax(Q̃K^clipᵀ/√d)V^clip (Eq. 9).
-
-    Args:
-        q: Q̃, ``[B, N, C]``.
-        key, value: ``[B or 1, K, C]``.
-        exists: which regions are real, boolean ``[B or 1, K]``; None when all are. A row without any gives zeros.
-
-    Returns:
-        ``[B, N, C]``.
-    """
-    key, value = (t.expand(q.shape[0], -1, -1) for t in (key, value))
-    if exists is None:
-        return attention(q, key, value, heads)
-    exists = exists.expand(q.shape[0], -1)
-    any_region = exists.any(dim=1)
-    # A row with no region at all may look at anything: its result is dropped below, and NaN is avoided here.
-    mask = (exists | ~any_region[:, None])[:, None, None, :]
-    return fused_attention(q, key, value, heads, mask) * any_region[:, None, None].to(q.dtype)

@@ -1,7 +1,8 @@
 """Human-Parsing-guided Fusion Attention (TruePose, section 4.2, Eq. 6–8).
 
 The source's self-attention is reweighted by a parsing mask (Eq. 6, 7) and its result H' becomes the keys and values
-of the target's queries (Eq. 8). H', K'_h and V'_h do not depend on the sampling step: hosts compute them once a run.
+of the target's queries: F̃ = SoftMax(QK'_hᵀ/√d)V'_h (Eq. 8), which :mod:`.joint` computes. H', K'_h and V'_h do not
+depend on the sampling step: hosts compute them once a run.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .multihead import Attention, KeyValueProjection, fused_attention, merge_heads, split_heads
+from .multihead import KeyValueProjection, merge_heads, split_heads
 
 MaskAxis = Literal["key", "query"]
 
@@ -52,6 +53,9 @@ def reweighted_self_attention(
 ) -> Tensor:
     """H' = SoftMax((Q'K'ᵀ/√d) ⊙ M')V' (Eq. 7), in row blocks: no fused kernel multiplies logits.
 
+    Logits and softmax are fp32 whatever the inputs are: half precision keeps 8 or 11 bits of a logit, which Eq. 6
+    multiplies by up to 1 + δ, and fp16 overflows where a logit exceeds 65,504.
+
     Args:
         q, k, v: Q', K', V' of the source, ``[B, N, C]``.
         mask: M at token resolution, boolean ``[B, N]``; True where the target shows what the source has there.
@@ -61,18 +65,18 @@ def reweighted_self_attention(
         H' ``[B, N, C]``, before any output projection.
     """
     queries, keys, values = (split_heads(t, heads) for t in (q, k, v))
-    queries = queries * queries.shape[-1] ** -0.5
-    keys = keys.transpose(-1, -2)
-    row_bytes = q.shape[0] * heads * k.shape[1] * q.element_size()
+    scale = queries.shape[-1] ** -0.5
+    keys = keys.float().mT
+    row_bytes = q.shape[0] * heads * k.shape[1] * keys.element_size()
     rows = max(1, block_bytes // row_bytes)
     # One result tensor from the start: small results allocated between the blocks would keep their memory from being
     # used again.
     hidden = torch.empty_like(queries)
     for start in range(0, q.shape[1], rows):
         block = slice(start, start + rows)
-        logits = queries[:, :, block] @ keys
+        logits = (queries[:, :, block].float() * scale) @ keys
         logits = logits * reweighting.weights(logits, mask if reweighting.axis == "key" else mask[:, block])
-        hidden[:, :, block] = logits.softmax(dim=-1) @ values
+        hidden[:, :, block] = logits.softmax(dim=-1).to(values.dtype) @ values
     return merge_heads(hidden)
 
 
@@ -81,10 +85,3 @@ class HPFA(KeyValueProjection):
 
     def __init__(self, dim: int, device=None, dtype=None, operations=nn):
         super().__init__(dim, dim, device=device, dtype=dtype, operations=operations)
-
-
-def fusion_attention(
-    q: Tensor, key: Tensor, value: Tensor, heads: int, attention: Attention = fused_attention
-) -> Tensor:
-    """F̃ = SoftMax(QK'_hᵀ/√d)V'_h (Eq. 8): target queries ``[B, N, C]`` look at the source ``[B or 1, M, C]``."""
-    return attention(q, key.expand(q.shape[0], -1, -1), value.expand(q.shape[0], -1, -1), heads)

@@ -1,6 +1,6 @@
 """What patched attention attends to: one file a method."""
 
-from .base import Condition, Immutable, Memory, Query, SourceCondition, TokenCondition
+from .base import Condition, Immutable, SourceCondition, TokenCondition
 from .mcld import MFCACondition
 from .reference import ReferenceCondition
 from .truepose import CAACondition, Fusion, HPFACondition, fit_width
@@ -12,8 +12,6 @@ __all__ = [
     "HPFACondition",
     "Immutable",
     "MFCACondition",
-    "Memory",
-    "Query",
     "ReferenceCondition",
     "SourceCondition",
     "TokenCondition",

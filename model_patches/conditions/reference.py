@@ -4,22 +4,22 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ..attention.reference import reference_attention
+from ..attention.key_values import KeyValues
 from ..sites import Site
 from ..source import SourceSite
-from .base import Memory, Query, SourceCondition, mix
+from .base import SourceCondition
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceCondition(SourceCondition):
-    """Reference attention by concatenation: TruePose's baseline B2, and what MCLD's ReferenceNet is built on."""
+    """Reference attention by concatenation (AnimateAnyone, MagicAnimate): TruePose's baseline B2, and what MCLD's
+    ReferenceNet is built on. The target's self-attention sees its own tokens and the source's side by side."""
 
     attention_name = "attn1"
+    acts = "extend"
 
-    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
-        features = source.features()
-        return Memory(target.attn1.to_k(features), target.attn1.to_v(features))
+    def read(self, site: Site, source: SourceSite) -> Tensor:
+        return source.features()
 
-    def answer(self, memory: Memory, query: Query) -> Tensor:
-        seen = reference_attention(query.q, query.k, query.v, memory.key, memory.value, query.heads, query.attention)
-        return mix(query.plain, seen, query.weight)
+    def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
+        return [KeyValues(target.attn1.to_k(seen), target.attn1.to_v(seen))]

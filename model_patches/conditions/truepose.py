@@ -1,20 +1,21 @@
 """TruePose's conditions: what the source's parsing says is looked at, and what attention neglects is given again."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..attention.caa import alignment_attention, neglected_regions, region_scores, take_regions
-from ..attention.hpfa import Reweighting, fusion_attention, reweighted_self_attention
+from ..attention.caa import neglected_regions, region_scores, take_regions
+from ..attention.hpfa import Reweighting, reweighted_self_attention
+from ..attention.joint import Acts
+from ..attention.key_values import KeyValues
 from ..attention.token_masks import label_tokens, mask_tokens
 from ..errors import PatchError
 from ..networks.truepose import TruePose
 from ..sites import Site
 from ..source import HiddenSpace, SourceSite, context_width_of, width_of
-from .base import Memory, Query, SourceCondition, add, check_width, mix
+from .base import SourceCondition, check_width
 
 Fusion = Literal["paper", "residual"]
 
@@ -24,7 +25,8 @@ class HPFACondition(SourceCondition):
     """Human-parsing-guided fusion attention (TruePose Eq. 6–8).
 
     Attributes:
-        mask: M, the parts of the source that the target pose shows, boolean ``[1 or S, H, W]``.
+        mask: M, the parts of the source that the target pose shows, boolean ``[1 or S, H, W]``; of a single source,
+            any number of them, one a target.
         reweighting: δ, σ and the mask's axis.
         weights: trained W^{K'_h}, W^{V'_h}; None takes the site's own to_k and to_v (training-free).
         hidden_space: how H' reaches the projections.
@@ -38,24 +40,33 @@ class HPFACondition(SourceCondition):
     fusion: Fusion = "paper"
     attention_name = "attn1"
 
-    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
+    @property
+    def acts(self) -> Acts:
+        """F̃ in place of self-attention, or beside it."""
+        return "replace" if self.fusion == "paper" else "add"
+
+    def read(self, site: Site, source: SourceSite) -> Tensor:
+        # One photo serves many poses, each of which selects other parts of it.
+        source = source.for_rows(max(source.rows, self.mask.shape[0]))
         mask = mask_tokens(self.mask.to(source.q.device), source.grid)
         hidden = reweighted_self_attention(source.q, source.k, source.v, source.heads, mask, self.reweighting)
-        if self.hidden_space == "block":
-            hidden = source.complete(hidden)
-        if self.weights is None:
-            return Memory(target.attn1.to_k(hidden), target.attn1.to_v(hidden))
-        return Memory(*self.weights.hpfa[site.key].keys_values(hidden))
+        return source.complete(hidden) if self.hidden_space == "block" else hidden
 
-    def answer(self, memory: Memory, query: Query) -> Tensor:
-        fused = fusion_attention(query.q, memory.key, memory.value, query.heads, query.attention)
-        if self.fusion == "paper":
-            return mix(query.plain, fused, query.weight)
-        return add(query.plain(), fused, query.weight)
+    def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
+        if self.weights is None:
+            return [KeyValues(target.attn1.to_k(seen), target.attn1.to_v(seen))]
+        return [KeyValues(*self.weights.hpfa[site.key].keys_values(seen))]
 
     def check(self, site: Site, target: nn.Module) -> None:
         if self.weights is not None:
             check_width("TruePose", "HPFA", site, self.weights.shape.hpfa.get(site), width_of(target))
+
+
+class Neglected(NamedTuple):
+    """Regions that CAA chose at a site: CLIP embeddings ``[S, K, D]``, and which exist ``[S, K]``; None is all."""
+
+    tokens: Tensor
+    exists: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,30 +85,25 @@ class CAACondition(SourceCondition):
     count: int = 2
     weights: TruePose | None = None
     attention_name = "attn2"
-    _tokens: dict[tuple, Tensor] = field(default_factory=dict, init=False, repr=False)
+    acts = "add"
 
-    def remember(self, site: Site, source: SourceSite, target: nn.Module) -> Memory:
-        rows, number = source.q.shape[0], self.regions.shape[1]
-        labels = self._labels_at(source.grid, source.q.device).expand(rows, -1)
-        scores = region_scores(source.q, source.k, source.heads, labels, number)
+    def read(self, site: Site, source: SourceSite) -> Neglected:
+        rows, number = source.rows, self.regions.shape[1]
+        # Many sites share a grid.
+        labels = source.once(
+            (self, source.grid), lambda: label_tokens(self.labels.to(source.q.device), number, source.grid)
+        )
+        scores = region_scores(source.q, source.k, source.heads, labels.expand(rows, -1), number)
         chosen, exists = neglected_regions(scores, self.count)
         tokens = take_regions(self.regions.to(source.q).expand(rows, -1, -1), chosen)
+        return Neglected(tokens, None if exists.all() else exists)
+
+    def keys_values(self, site: Site, target: nn.Module, seen: Neglected) -> list[KeyValues]:
         if self.weights is None:
-            tokens = fit_width(tokens, context_width_of(target))
-            key, value = target.attn2.to_k(tokens), target.attn2.to_v(tokens)
-        else:
-            key, value = self.weights.caa[site.key].keys_values(self.weights.region_projection(tokens))
-        return Memory(key, value, None if exists.all() else exists)
-
-    def _labels_at(self, grid: tuple[int, int], device: torch.device) -> Tensor:
-        """The parsing on a site's tokens, which many sites share."""
-        if (grid, device) not in self._tokens:
-            self._tokens[grid, device] = label_tokens(self.labels.to(device), self.regions.shape[1], grid)
-        return self._tokens[grid, device]
-
-    def answer(self, memory: Memory, query: Query) -> Tensor:
-        aligned = alignment_attention(query.q, memory.key, memory.value, query.heads, memory.exists, query.attention)
-        return add(query.plain(), aligned, query.weight)
+            tokens = fit_width(seen.tokens, context_width_of(target))
+            return [KeyValues(target.attn2.to_k(tokens), target.attn2.to_v(tokens), seen.exists)]
+        tokens = self.weights.region_projection(seen.tokens)
+        return [KeyValues(*self.weights.caa[site.key].keys_values(tokens), seen.exists)]
 
     def check(self, site: Site, target: nn.Module) -> None:
         if self.weights is None:

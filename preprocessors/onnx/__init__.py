@@ -1,52 +1,37 @@
-"""Networks as ONNX files, and their runtime sessions."""
+"""The networks that come with the pack: by onnxruntime where it is, which is faster, else by PyTorch."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from . import runtime
+from .torch_network import TorchNetwork
+
 FOLDER = Path(__file__).parent
 
-
-def open_session(file: Path):
-    """A runtime session of an ONNX file, on the accelerator where the installed onnxruntime knows one.
-
-    The caller owns it: memory goes with the last reference.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(file, options, providers=providers())
-
-
-def providers() -> list[str]:
-    """The accelerator where the installed onnxruntime knows one, then the processor."""
-    import onnxruntime
-
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    return [name for name in wanted if name in onnxruntime.get_available_providers()]
-
-
-def runtime_errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises for a file that is no network; its exceptions share no base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+Network = Callable[[np.ndarray], list[np.ndarray]]
 
 
 @functools.cache
-def session(name: str):
-    """The session of ``<name>.onnx``, which comes with the pack; made once, :func:`free` lets it go."""
-    return open_session(FOLDER / f"{name}.onnx")
+def network(name: str) -> Network:
+    """``<name>.onnx``: its one input to all its outputs. Made once, :func:`free` lets it go."""
+    file = FOLDER / f"{name}.onnx"
+    return _in_onnxruntime(file) if runtime.found() else TorchNetwork(file)
+
+
+def _in_onnxruntime(file: Path) -> Network:
+    session = runtime.open_session(file)
+    (entry,) = session.get_inputs()
+    return lambda image: session.run(None, {entry.name: image})
 
 
 def run(name: str, image: np.ndarray) -> list[np.ndarray]:
     """All outputs of a network of the pack for its one input."""
-    network = session(name)
-    return network.run(None, {network.get_inputs()[0].name: image})
+    return network(name)(image)
 
 
 def free() -> None:
-    """Let go of every session of the pack's networks."""
-    session.cache_clear()
+    """Let go of every network of the pack."""
+    network.cache_clear()

@@ -10,7 +10,8 @@ Needs a throw-away environment, not the pack's: ``tensorflow-cpu==2.15.1 tf2onnx
 
 The detectors' own tflite files are sparse, which no converter reads; ``densify.py`` (in an environment of its own)
 writes them out, and the tensorflow.js copies are dense.
-Weights are stored in half precision and cast back to single precision when the model is loaded.
+Weights are stored in half precision and cast back to single precision when the model is loaded. An operator that is new
+here is added to ``torch_network.py`` too.
 """
 
 import argparse

@@ -9,11 +9,15 @@ MCLD            train.csv, here or in data                   train              
 PCDMs           train_data.json                              train_lst_512_png, … normalized_pose_txt
 =============== ============================================ ==================== ====================================
 
-and the same with ``test``. Pictures may also lie as the high-resolution archive unpacks: ``WOMEN/Dresses/id_…/…jpg``.
-Points of the tables are those of pictures that show the whole width of the high-resolution ones, at 256×176.
+and the same with ``test``. Pictures may also lie as an archive unpacks: ``WOMEN/Dresses/id_…/…jpg``.
+
+Points of the tables are those of 256×176. The high-resolution pictures and those resized from them, whether they kept
+their aspect or were stretched to squares, show just that. The archive ``img``, and folders made of it, have squares of
+256 with 40 white columns at either side: these are cut off, and what is left is 256×176.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +31,11 @@ from .tables import POINTS, Row, read_list, read_pair_list, read_pairs, read_poi
 OFFICIAL_PAIRS = {"train": 101_966, "test": 8_570}
 #: Height and width at which the tables' points were made.
 POINTS_SIZE = (256, 176)
+#: Each bar of ``img``'s squares, as a share of the width.
+BAR = 40 / 256
+#: How many pictures of a folder are looked at for bars, in what share of the width, which no JPEG block shares with the
+#: photo, and from which value on they are white.
+LOOKED_AT, SURELY_BAR, WHITE = 32, 32 / 256, 245
 #: A name's parts: gender, category, item, outfit, and the view's number and name.
 NAME = re.compile(
     r"fashion(?P<gender>MEN|WOMEN)(?P<kind>.+)id(?P<item>\d{8})(?P<outfit>\d\d)_(?P<number>\d)(?P<view>\w+)"
@@ -81,6 +90,7 @@ class DeepFashion:
         self.pairs = [Pair(row.source, row.target) for row in rows]
         self.names = self._names(table, rows)
         self._files = self._pictures()
+        self._bar = BAR if _have_bars([self._files[name] for name in self.names]) else 0
         self._points = read_points(points) if (points := self._first(POINT_TABLES)) else {}
         folders = {"iuv": f"{split}_densepose", "texture": f"{split}_texture", "face": f"{split}_face"}
         self._folders = {field: self.root / name for field, name in folders.items() if (self.root / name).is_dir()}
@@ -89,7 +99,7 @@ class DeepFashion:
     def record(self, name: str) -> Record:
         """One picture with everything known of it."""
         parts = NAME.fullmatch(name)
-        image = read_picture(self._files[name], self.size)
+        image = read_picture(self._files[name], self.size, sides=self._bar)
         identity = f"{parts['gender']}-{parts['kind']}-id{parts['item']}"
         return Record(name, identity, f"{identity}-{parts['outfit']}", image, self._fields(name, image.shape[:2]))
 
@@ -101,7 +111,7 @@ class DeepFashion:
         files = {field: folder / f"{name}.png" for field, folder in self._folders.items()}
         if "iuv" in files and files["iuv"].is_file():
             # OpenCV wrote I, U, V as blue, green, red.
-            fields["iuv"] = read_map(files["iuv"], size)[..., ::-1].copy()
+            fields["iuv"] = read_map(files["iuv"], size, self._bar)[..., ::-1].copy()
         if "texture" in files and files["texture"].is_file():
             fields["texture"] = read_picture(files["texture"])
         if "face" in files and (face := files["face"].with_suffix(".npy")).is_file():
@@ -158,6 +168,21 @@ class DeepFashion:
         """The first of some files that is there; ``{}`` in a name is the split."""
         files = (self.root / name.format(self.split) for name in names)
         return next((file for file in files if file.is_file()), None)
+
+
+def _have_bars(files: Sequence[Path]) -> bool:
+    """Whether all of some pictures, spread over a folder, are squares with white bars.
+
+    A stretched picture on white may look so; not all do: there are close-ups, floors and shadows.
+    """
+    looked_at = files[:: max(1, len(files) // LOOKED_AT)]
+    return bool(looked_at) and all(_has_bars(read_picture(file)) for file in looked_at)
+
+
+def _has_bars(picture: np.ndarray) -> bool:
+    height, width = picture.shape[:2]
+    bar = max(1, round(width * SURELY_BAR))
+    return height == width and all(side.min() >= WHITE for side in (picture[:, :bar], picture[:, -bar:]))
 
 
 def _place(name: str) -> Path:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..errors import TrainingError
 from .grouping import all_pairs
-from .pictures import FITS, NAME, Fit, parse_size, pictures_in, read_picture
+from .names import distinct_names
+from .pictures import FITS, Fit, parse_size, pictures_in, read_picture
 from .records import Record
 
 #: What separates a person's name from the picture's.
@@ -22,7 +23,7 @@ class FolderOfPeople:
         fit: how pictures of another aspect get that size: "pad", white beside them; or "squash".
 
     Raises:
-        TrainingError: no two pictures of anybody, or names that cannot be told apart.
+        TrainingError: no two pictures of anybody, or two files that differ in their ending only.
     """
 
     def __init__(self, root: str | Path, size: str | None = None, fit: Fit = "pad") -> None:
@@ -31,11 +32,10 @@ class FolderOfPeople:
             raise TrainingError(f"fit={fit} is not known. Give fit=pad or fit=squash.")
         if not root.is_dir():
             raise TrainingError(f"There is no folder '{root}'.")
-        self._files: dict[str, Path] = {}
-        self._people: dict[str, str] = {}
+        found: list[tuple[str, str, Path]] = []
         for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
             for stem, file in pictures_in(folder).items():
-                self._add(f"{folder.name}_{stem}", folder.name, file)
+                found.append((f"{folder.name}_{stem}", folder.name, file))
         for stem, file in pictures_in(root).items():
             places = [match.start() for match in SEPARATORS.finditer(stem)]
             if not places or not places[-1]:
@@ -43,7 +43,11 @@ class FolderOfPeople:
                     f"'{file}' does not say who is in it. Name it like 'anna_1{file.suffix}', or put each person's "
                     "pictures into a folder of their own."
                 )
-            self._add(stem, stem[: places[-1]], file)
+            found.append((stem, stem[: places[-1]], file))
+        names = distinct_names({file.relative_to(root).as_posix(): text for text, _, file in found})
+        named = [(names[file.relative_to(root).as_posix()], person, file) for _, person, file in found]
+        self._files = {name: file for name, _, file in named}
+        self._people = {name: person for name, person, _ in named}
         self.names = list(self._files)
         self.pairs = all_pairs(self._people)
         if not self.pairs:
@@ -56,13 +60,3 @@ class FolderOfPeople:
         """One picture."""
         person = self._people[name]
         return Record(name, person, person, read_picture(self._files[name], self.size, self.fit))
-
-    def _add(self, stem: str, person: str, file: Path) -> None:
-        name = "-".join(NAME.findall(stem))
-        if not name or name in self._files:
-            other = f" as '{self._files[name]}'" if name else ""
-            raise TrainingError(
-                f"'{file}' has the name '{name}' in the data set{other}: names keep letters of a–z, digits, _ and - "
-                "only. Rename it."
-            )
-        self._files[name], self._people[name] = file, person

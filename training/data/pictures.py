@@ -1,7 +1,6 @@
 """Files of pictures: which there are in a folder, and their pixels at one size."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,15 +9,19 @@ from PIL import Image, ImageOps
 
 from ..errors import TrainingError
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 #: Height and width in pixels.
 Size = tuple[int, int]
 #: How a picture of another aspect gets its size: stretched, as the published data sets are; or whole, in its own
 #: aspect, with white beside it.
 Fit = Literal["squash", "pad"]
 FITS: tuple[Fit, ...] = ("squash", "pad")
-#: What a record's name may be made of.
-NAME = re.compile(r"[A-Za-z0-9_-]+")
+#: Kinds of pictures with more than eight bits, in Pillow's words; all are grey.
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+#: The largest value of whole numbers of 8, 16 and 32 bits.
+WHITES = (255, 65_535, 2**31 - 1)
+#: Real numbers up to this are of a picture in 0–1, some of them brighter than white.
+BRIGHTEST = 2.0
 #: The networks' latents have an eighth of the picture's sides.
 STRIDE = 8
 
@@ -74,22 +77,17 @@ def check_files(names: Iterable[str], files: Mapping[str, Path], where: str) -> 
         )
 
 
-def read_picture(file: Path, size: Size | None = None, fit: Fit = "squash") -> np.ndarray:
-    """A picture as uint8 ``[H, W, 3]``, RGB, as its camera says it stands.
+def read_picture(file: Path, size: Size | None = None, fit: Fit = "squash", sides: float = 0) -> np.ndarray:
+    """A picture as uint8 ``[H, W, 3]``, RGB, as its camera says it stands; transparency shows white.
 
     Args:
         size: to bring it to, bicubic and antialiased; None leaves it.
+        sides: what share of its width is cut off at its left, and as much at its right.
 
     Raises:
         TrainingError: the file is no picture, or cut short.
     """
-    try:
-        with Image.open(file) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TrainingError(
-            f"'{file}' cannot be read as a picture ({error}). Put an unbroken copy in its place, or take it away."
-        ) from error
+    picture = _middle(_read(file, _as_seen), sides)
     if size is not None and picture.size != size[::-1]:
         if fit == "pad":
             picture = ImageOps.pad(picture, size[::-1], Image.Resampling.BICUBIC, color=(255, 255, 255))
@@ -98,7 +96,55 @@ def read_picture(file: Path, size: Size | None = None, fit: Fit = "squash") -> n
     return np.asarray(picture)
 
 
-def read_map(file: Path, size: Size) -> np.ndarray:
-    """A picture of numbers as uint8 ``[H, W, 3]`` at a size: the nearest pixel's, never a mean of them."""
-    picture = Image.fromarray(read_picture(file))
+def read_map(file: Path, size: Size, sides: float = 0) -> np.ndarray:
+    """A picture of numbers as uint8 ``[H, W, 3]`` at a size: the nearest pixel's, never a mean of them.
+
+    Args:
+        sides: as for pictures.
+
+    Raises:
+        TrainingError: the file is no picture, or cut short.
+    """
+    picture = _middle(_read(file, lambda opened: opened.convert("RGB")), sides)
     return np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def _read(file: Path, in_colours: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    try:
+        with Image.open(file) as opened:
+            return in_colours(ImageOps.exif_transpose(opened))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise TrainingError(
+            f"'{file}' cannot be read as a picture ({error}). Put an unbroken copy in its place, or take it away."
+        ) from error
+
+
+def _as_seen(picture: Image.Image) -> Image.Image:
+    """A picture of any kind in RGB."""
+    if picture.mode in DEEP:
+        picture = _in_eight_bits(picture)
+    if picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _in_eight_bits(picture: Image.Image) -> Image.Image:
+    """A deeper picture, whose numbers Pillow would cut off at 255: white is what its kind of numbers has for it.
+
+    32 bits may hold numbers of fewer: the smallest kind that they fit is theirs, and 0–1 for real ones.
+    """
+    values = np.nan_to_num(np.asarray(picture, np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    largest = values[np.isfinite(values)].max(initial=0)
+    if picture.mode.startswith("I;16"):
+        white = WHITES[1]
+    elif picture.mode == "F" and largest <= BRIGHTEST:
+        white = 1
+    else:
+        white = next((white for white in WHITES if largest <= white), largest)
+    return Image.fromarray((values.clip(0, white) * (255 / white)).round().astype(np.uint8))
+
+
+def _middle(picture: Image.Image, sides: float) -> Image.Image:
+    cut = round(picture.width * sides)
+    return picture.crop((cut, 0, picture.width - cut, picture.height)) if cut else picture

@@ -46,7 +46,7 @@ class Record:
     """One picture of a person.
 
     Attributes:
-        name: unique in its data set; letters, digits, ``_`` and ``-``.
+        name: unique in its data set; letters of any script, digits, ``_`` and ``-``.
         identity: who it is. Splits never share one.
         outfit: what they wear; pairs share it.
         image: uint8 ``[H, W, 3]``, RGB.

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from ..errors import TrainingError
 from . import atomic
-from .pictures import NAME
+from .names import is_name
 from .record_files import IMAGE, decode
 from .records import Pair, People, Record
 from .store_folder import FolderFormat
@@ -59,9 +59,9 @@ def begin(root: Path, people: People, settings: Mapping[str, Any], format: Forma
     Raises:
         TrainingError: there is something else in the folder, or a name is none.
     """
-    wrong = next((name for name in people.names if not NAME.fullmatch(name)), None)
+    wrong = next((name for name in people.names if not is_name(name)), None)
     if wrong is not None or len(set(people.names)) != len(people.names):
-        reason = "there twice" if wrong is None else f"not made of a–z, digits, _ and -: '{wrong}'"
+        reason = "there twice" if wrong is None else f"not made of letters, digits, _ and -: '{wrong}'"
         raise TrainingError(f"A name of the data set is {reason}. Rename the picture.")
     names = "".join(f"{name}\n" for name in people.names)
     digest = hashlib.sha256(names.encode()).hexdigest()

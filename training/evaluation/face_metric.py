@@ -16,7 +16,8 @@ NAN = float("nan")
 WITHOUT = LeftOut(
     "face similarity and distance",
     "Get buffalo_s.zip from the model zoo of insightface (github.com/deepinsight/insightface, for non-commercial "
-    "research only), unpack it, pip install insightface opencv-python-headless, and give the folder with --face-pack.",
+    "research only), unpack it, pip install --no-deps insightface and pip install onnx onnxruntime "
+    "opencv-python-headless scikit-image, and give the folder with --face-pack.",
 )
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..data.pictures import read_picture
 from ..data.records import Record
 from ..errors import TrainingError
-from .predictors import PATTERNS, Predictor, read_picture
+from .predictors import PATTERNS, Predictor
 
 #: The file that says what made a folder's pictures.
 LABEL = "made_by.json"

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from preprocessors.labels import LIP_20
 
+from ..data.pictures import read_picture
 from ..data.records import Record
 from ..errors import TrainingError
 from .protocols import Protocol as MetricProtocol
@@ -134,16 +134,3 @@ def _file_name(pattern: str, source: str, target: str) -> str:
     if "{target}" not in pattern:
         raise TrainingError(f"The pattern '{pattern}' has no {{target}}: every pair would have the same file.")
     return name
-
-
-def read_picture(file: Path) -> np.ndarray:
-    """A picture file as uint8 ``[H, W, 3]``, RGB.
-
-    Raises:
-        TrainingError: it is damaged.
-    """
-    try:
-        with Image.open(file) as picture:
-            return np.array(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        raise TrainingError(f"{file} cannot be read as a picture ({error}). Make it again.") from error

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from model_patches.attention.hpfa import HPFA, fusion_attention
-from model_patches.conditions import Memory, Query, TokenCondition
+from model_patches.attention.hpfa import HPFA
+from model_patches.attention.key_values import KeyValues
+from model_patches.conditions import TokenCondition
 from model_patches.networks.truepose import TruePose, TruePoseShape
 from model_patches.sites import Site
 
@@ -59,9 +60,7 @@ class CLIPFusionCondition(TokenCondition):
     embedding: Tensor
     weights: CLIPTruePose
     attention_name = "attn1"
+    acts = "replace"
 
-    def project(self, site: Site, target: nn.Module, like: Tensor) -> Memory:
-        return Memory(*self.weights.clip_fusion[site.key].keys_values(self.embedding.to(like)))
-
-    def answer(self, memory: Memory, query: Query) -> Tensor:
-        return fusion_attention(query.q, memory.key, memory.value, query.heads, query.attention)
+    def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
+        return [KeyValues(*self.weights.clip_fusion[site.key].keys_values(self.embedding.to(seen)))]

@@ -156,13 +156,14 @@ class MCLD(DualUNet):
 
     def _mfca(self, image: Tensor, texture: Tensor, face: Tensor) -> MFCACondition:
         options = self.options
+        shown = (options.image, image), (options.texture, texture), (options.face, face)
         if options.aggregation == "concatenation":
-            shown = (options.image, image), (options.texture, texture), (options.face, face)
             # The same tokens for every part of the UNet, with the photo's keys and values.
             together = torch.cat([tokens for there, tokens in shown if there], 1)
             return MFCACondition(together, together, face, self.modules_, 1.0, 0.0)
-        image, texture = image * options.image, texture * options.texture
-        return MFCACondition(image, texture, face, self.modules_, 1.0, options.face_scale * options.face)
+        face_scale = options.face_scale * options.face
+        selected = (tokens if there else None for there, tokens in shown[:2])
+        return MFCACondition(*selected, face, self.modules_, 1.0, face_scale)
 
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
         return ~dropped(draws.uniform(), self.options.drop) if self.options.null_condition == "sampled" else None

@@ -1,0 +1,81 @@
+"""Conditions that add to cross-attention, in the host's UNet.
+
+The first of the host's ``attn2_patch`` sees the block's input before anybody changes it, the last of its
+``attn2_output_patch`` adds to the result when everybody is done: whatever other packs do to queries, batch and context
+in between, and whatever stands in attention's place, nobody is shadowed and no order matters.
+"""
+
+import torch
+from torch import Tensor
+
+from .attention.folded import FoldedTokens, fold, folded_attention
+from .comfy_evaluation import Rows
+from .comfy_host import Extra, site_of
+from .comfy_run import Binding, Run, check_region, check_rows
+from .errors import said_by
+from .sites import Site
+
+
+def install_added(run: Run, options: dict) -> None:
+    """Put the run's conditions on cross-attention into its own options."""
+    sites = {site for b in run.bindings if b.condition.attention_name == "attn2" for site in b.sites}
+    if not sites:
+        return
+    added, patches = Added(run, sites), options["patches"]
+    patches["attn2_patch"] = [added.before, *patches.get("attn2_patch", [])]
+    patches["attn2_output_patch"] = [*patches.get("attn2_output_patch", []), added.after]
+
+
+class Added:
+    """The two list patches, for all blocks."""
+
+    def __init__(self, run: Run, sites: set[Site]):
+        self._run = run
+        self._sites = sites
+        self._inputs: dict[tuple[Site, torch.device], Tensor] = {}
+
+    def before(self, n: Tensor, context: Tensor, value: Tensor, extra: Extra) -> tuple[Tensor, Tensor, Tensor]:
+        """``attn2_patch``: keeps the block's input, and changes nothing."""
+        site = site_of(extra)
+        if site in self._sites:
+            self._inputs[site, n.device] = n
+        return n, context, value
+
+    def after(self, n: Tensor, extra: Extra) -> Tensor:
+        """``attn2_output_patch``: adds what the conditions give."""
+        site = site_of(extra)
+        x = self._inputs.pop((site, n.device), None)
+        bindings = self._run.acting(self._run.at(site, "attn2"), extra) if x is not None else []
+        if not bindings:
+            return n
+        chunks = self._run.rows(extra, n.shape[0])
+        if all(chunk.part.null for chunk in chunks):
+            return n
+        return torch.cat([self._with(bindings, site, x, n, chunk, extra) for chunk in chunks])
+
+    def _with(self, bindings: list[Binding], site: Site, x: Tensor, n: Tensor, chunk: Rows, extra: Extra) -> Tensor:
+        asked, result = x[chunk.rows], n[chunk.rows]
+        if chunk.part.null:
+            return result
+        for binding in bindings:
+            weight = self._run.weight(binding, chunk.part.place, extra, n.device)
+            for tokens in self._folded(binding, site, chunk, x):
+                attended = folded_attention(asked, tokens)
+                if isinstance(weight, Tensor):
+                    result = torch.addcmul(result, weight.to(result), attended)
+                else:
+                    result = torch.add(result, attended, alpha=weight)
+        return result
+
+    def _folded(self, binding: Binding, site: Site, chunk: Rows, x: Tensor) -> list[FoldedTokens]:
+        attention = self._run.blocks[site].attn2
+
+        def folded() -> list[FoldedTokens]:
+            parts = self._run.keys_values(binding, site, chunk.part, x)
+            return [fold(part, attention.heads, attention.to_q, attention.to_out, x.shape[-1]) for part in parts]
+
+        tokens = self._run.once(("folded", binding, site, chunk.part.hooks, x.device, x.dtype), folded)
+        with said_by(binding.node):
+            check_rows(max((each.rows for each in tokens), default=1), chunk.images)
+            check_region(binding.scope, chunk.images)
+        return tokens

@@ -1,0 +1,163 @@
+"""One sampling run: what SourceNet saw, keys and values, spans. All that changes lives here and dies with the run."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attention.joint import Share, shares
+from .attention.key_values import KeyValues
+from .comfy_blocks import transformer_blocks
+from .comfy_evaluation import Conds, Part, Rows, rows_of
+from .comfy_host import KEY, Extra, grid_of
+from .comfy_source import SourceNet, run_source
+from .conditions import Condition, Immutable
+from .errors import PatchError, said_by
+from .place import Place
+from .scope import Scope
+from .sites import Site
+from .source import SourceSite
+
+
+@dataclass(frozen=True, eq=False)
+class Binding(Immutable):
+    """One condition on a MODEL. The host keeps it among its patches, as one of a kind that only we call.
+
+    Attributes:
+        source: whose pass feeds it; None for a condition on tokens.
+        sites: where it acts. Blocks are found when a run opens, in the model that is sampled.
+        network: patcher of its trained weights, for the host to load; None without.
+        node: display name of the node that made it, which errors while sampling begin with.
+        same_network: whether SourceNet is the very network that was patched.
+    """
+
+    condition: Condition
+    source: SourceNet | None
+    sites: frozenset[Site]
+    scope: Scope
+    network: Any = None
+    node: str = ""
+    same_network: bool = False
+
+    def to(self, device_or_dtype) -> "Binding":
+        """The host moves patches; this one has nothing but what its network's patcher moves."""
+        return self
+
+    def models(self) -> list:
+        """What the host has to load beside the MODEL."""
+        return [] if self.network is None else [self.network]
+
+
+class Run:
+    """State of one sampling run.
+
+    Attributes:
+        bindings: the conditions of the MODEL, in the order they were applied.
+        blocks: transformer blocks of the model that is sampled.
+        conds: which conds are ∅.
+    """
+
+    def __init__(self, patcher: Any, options: dict, guider: Any = None):
+        self.bindings: tuple[Binding, ...] = tuple(options.get("patches", {}).get(KEY, ()))
+        self.blocks = transformer_blocks(patcher)
+        self.conds = Conds(guider)
+        self._schedule = patcher.get_model_object("model_sampling")
+        self._seen: dict[tuple[Binding, Site], Any] = {}
+        self._cache: dict[Hashable, Any] = {}
+        self._read_sources(patcher, options.get("optimized_attention_override"))
+
+    def _read_sources(self, patcher: Any, override: Any) -> None:
+        fed = [binding for binding in self.bindings if binding.source is not None]
+        for source in {binding.source.key: binding.source for binding in fed}.values():
+            readers = [binding for binding in fed if binding.source.key == source.key]
+
+            def visit(site: Site, features: SourceSite, readers: Sequence[Binding] = readers) -> None:
+                for binding in readers:
+                    if site in binding.sites:
+                        with said_by(binding.node):
+                            self._seen[binding, site] = binding.condition.read(site, features)
+
+            net = source.net_beside(patcher, readers[0].same_network)
+            run_source(source, net, set().union(*(binding.sites for binding in readers)), visit, override)
+
+    def at(self, site: Site, attention_name: str) -> list[Binding]:
+        """The conditions on an attention."""
+        return [b for b in self.bindings if site in b.sites and b.condition.attention_name == attention_name]
+
+    def acting(self, bindings: Sequence[Binding], extra: Extra) -> list[Binding]:
+        """Those of them that act at this step."""
+        return [binding for binding in bindings if self.acts(binding.scope, extra)]
+
+    def acts(self, scope: Scope, extra: Extra) -> bool:
+        """Whether a patch acts at the step's noise level."""
+        if scope.endless:
+            return True
+        # Resolved here and not when the node runs: what patches the schedule may stand behind it in the graph.
+        first, last = self.once(
+            scope, lambda: tuple(self._schedule.percent_to_sigma(share) for share in (scope.start, scope.end))
+        )
+        return first >= float(extra["sigmas"][0]) >= last
+
+    def rows(self, extra: Extra, batch: int) -> list[Rows]:
+        """What the rows of a tensor are."""
+        return rows_of(extra, batch, self.conds)
+
+    def keys_values(self, binding: Binding, site: Site, part: Part, like: Tensor) -> Sequence[KeyValues]:
+        """What a binding lets a site look at, in the dtype and on the device of ``like``.
+
+        Projected when first asked for under the weights of the step, which hooks change: once a run and hook group.
+        """
+
+        def project() -> Sequence[KeyValues]:
+            with said_by(binding.node):
+                seen = self._seen[binding, site] if binding.source is not None else like.new_empty(0)
+                return [each.to(like) for each in binding.condition.keys_values(site, self.blocks[site], seen)]
+
+        return self.once((binding, site, part.hooks, like.device, like.dtype), project)
+
+    def weight(self, binding: Binding, place: Place | None, extra: Extra, device: torch.device) -> float | Tensor:
+        """How strongly a binding acts on every token of a part of the picture: a number, or ``[1 or B, N, 1]``."""
+        scope, grid = binding.scope, grid_of(extra)
+        if scope.mask is None:
+            return scope.strength
+        with said_by(binding.node):
+            return self.once((binding, place, grid, device), lambda: scope.tokens(place, grid, device))
+
+    def shares(
+        self, bindings: Sequence[Binding], place: Place | None, extra: Extra, device: torch.device
+    ) -> list[Share]:
+        """Which combinations of bindings make up the result, and how much each."""
+        key = ("shares", tuple(bindings), place, grid_of(extra), device)
+        return self.once(key, lambda: shares([self.weight(binding, place, extra, device) for binding in bindings]))
+
+    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """``compute()``, the first time this run asks for ``key``.
+
+        Outside inference mode, in which the host samples: guidance may take gradients through what is kept here.
+        """
+        if key not in self._cache:
+            with torch.inference_mode(False), torch.no_grad():
+                self._cache[key] = compute()
+        return self._cache[key]
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._cache.clear()
+        self._seen.clear()
+
+
+def check_rows(given: int, images: int, what: str = "The condition") -> None:
+    """A condition, or a mask, serves the whole batch with one row, or each image with its own."""
+    if given not in (1, images):
+        raise PatchError(
+            f"{what} holds {given} images and the latent batch {images}. Give one image for the whole batch, or as "
+            "many as the batch has."
+        )
+
+
+def check_region(scope: Scope, images: int) -> None:
+    """A region serves the whole batch, or each image has one."""
+    if scope.mask is not None:
+        check_rows(scope.mask.shape[0], images, "The region")
