@@ -21,13 +21,14 @@ from mannequin.model_patches.attention.mfca import MFCA, selected_tokens  # noqa
 from mannequin.model_patches.comfy_apply import apply_condition  # noqa: E402
 from mannequin.model_patches.comfy_blocks import transformer_blocks  # noqa: E402
 from mannequin.model_patches.comfy_host import host_attention  # noqa: E402
-from mannequin.model_patches.comfy_mcld import load_mcld  # noqa: E402
 from mannequin.model_patches.comfy_pose import apply_pose  # noqa: E402
 from mannequin.model_patches.comfy_sampling import open_run  # noqa: E402
 from mannequin.model_patches.comfy_source import SourceNet, run_source  # noqa: E402
+from mannequin.model_patches.comfy_weights import load_weights  # noqa: E402
 from mannequin.model_patches.conditions import MFCACondition, ReferenceCondition  # noqa: E402
 from mannequin.model_patches.scope import Scope  # noqa: E402
 from mannequin.model_patches.sites import Site  # noqa: E402
+from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL  # noqa: E402
 from torch import nn  # noqa: E402
 
 from devtools import untrained  # noqa: E402
@@ -92,7 +93,7 @@ class Bench:
     def __init__(self, layout: untrained.UNetLayout, face: untrained.ResamplerShape, side: int):
         generator = torch.Generator().manual_seed(0)
         state, metadata = untrained.mcld_state(layout, face)
-        self.model, self.reference, self.modules = load_mcld(state, "untrained", metadata)
+        self.model, self.reference, self.modules = load_weights(MCLD_MODEL, state, "untrained", metadata)
         del state
         width, latent = layout.context_dim, (1, 4, side // 8, side // 8)
         self.latent = torch.randn(latent, generator=generator).repeat(2, 1, 1, 1)

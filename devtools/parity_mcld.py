@@ -91,7 +91,8 @@ def _converted(golden: Golden) -> tuple[Any, Any, Any]:
     """The official checkpoint as a user gets it into ComfyUI: pickled files, the converter, the loader."""
     import_host()
     import comfy.utils
-    from mannequin.model_patches.comfy_mcld import load_mcld
+    from mannequin.model_patches.comfy_weights import load_weights
+    from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
 
     from training.convert import convert_mcld
 
@@ -101,7 +102,7 @@ def _converted(golden: Golden) -> tuple[Any, Any, Any]:
         file = Path(folder) / "mcld.safetensors"
         convert_mcld(Path(folder), file, lambda line: None, heads=golden.config["resampler"]["heads"])
         state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
-        return load_mcld({key: tensor.clone() for key, tensor in state.items()}, file.name, metadata)
+        return load_weights(MCLD_MODEL, {key: tensor.clone() for key, tensor in state.items()}, file.name, metadata)
 
 
 def _patched(

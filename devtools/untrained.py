@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from model_patches.checkpoints import DENOISING, HEADS_KEY, REFERENCE, mcld_metadata
 from model_patches.networks.mcld import MCLD, MCLDShape
 from model_patches.networks.resampler import ResamplerShape
 from model_patches.published_mcld import site_of
 from model_patches.unet_layout import HEAD, UNetLayout
+from model_patches.weight_kinds.kind import DENOISING, REFERENCE
+from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, mcld_metadata
 
 #: Stable Diffusion 1.5's UNet, and one with the same 16 sites that fits a test.
 SD15 = UNetLayout((320, 640, 1280, 1280), (True, True, True, False), 2, 768, linear=False, in_channels=4)
@@ -38,7 +39,7 @@ def mcld_state(
         **{REFERENCE + key: size for key, size in unet.items() if key not in HEAD},
         **modules,
     }
-    return random_state(shapes, generator, dtype), mcld_metadata() | {HEADS_KEY: str(face.heads)}
+    return random_state(shapes, generator, dtype), mcld_metadata() | {FACE_HEADS_KEY: str(face.heads)}
 
 
 def random_state(

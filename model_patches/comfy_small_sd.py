@@ -16,13 +16,13 @@ import comfy.supported_models
 import torch
 from torch import Tensor, nn
 
-from .checkpoints import CLIP_CONFIG_KEY
 from .comfy_blocks import context_width, transformer_blocks
 from .comfy_networks import give_weights, host_operations, host_patcher
 from .comfy_unet import host_model
-from .errors import PatchError
 from .networks.truepose import TruePose, TruePoseShape
 from .source import width_of
+from .weight_kinds import take_apart
+from .weight_kinds.small_clip import SMALL_CLIP, clip_config
 
 
 @dataclass(frozen=True)
@@ -152,17 +152,11 @@ def load_clip_vision(state: Mapping[str, Tensor], name: str, metadata: Mapping[s
         name: the file's name, for errors.
 
     Raises:
-        PatchError: the header has no configuration, or keys are missing.
+        PatchError: another kind of file, or an incomplete one.
     """
-    if CLIP_CONFIG_KEY not in (metadata or {}) or "visual_projection.weight" not in state:
-        raise PatchError(
-            f"'{name}' is no small image encoder: its header has no '{CLIP_CONFIG_KEY}'. Choose "
-            "demo_clip_vision.safetensors, or load CLIP ViT-L/14 with Load CLIP Vision."
-        )
-    clip_vision = _clip_vision(json.loads(metadata[CLIP_CONFIG_KEY]))
-    missing, _ = clip_vision.load_sd(dict(state))
-    if missing:
-        raise PatchError(f"'{name}' is not complete: {len(missing)} keys are missing ({', '.join(missing[:3])}).")
+    weights = take_apart(SMALL_CLIP, state, name, metadata).modules
+    clip_vision = _clip_vision(clip_config(metadata))
+    clip_vision.load_sd(weights)
     return clip_vision
 
 

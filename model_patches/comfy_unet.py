@@ -1,6 +1,7 @@
 """The host's UNet class with weights in diffusers' names: sizes are read off them, names go by the host's table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import comfy.model_base
@@ -11,25 +12,55 @@ import torch
 from torch import Tensor
 
 from .comfy_networks import host_patcher
-from .errors import PatchError
-from .unet_layout import HEAD, HEADS, UNetLayout, check_unet
+from .unet_family import UNetFamily
+from .unet_layout import HEAD, UNetLayout, complete_layout
+
+#: The host calls linear in √β "linear", and "sqrt_linear" what is linear in β.
+_BETAS = {"scaled_linear": "linear", "linear": "sqrt_linear"}
+_PREDICTIONS = {
+    "epsilon": comfy.model_base.ModelType.EPS,
+    "v_prediction": comfy.model_base.ModelType.V_PREDICTION,
+}
 
 
-class ZeroSNR(comfy.supported_models.SD15):
-    """SD1.5's UNet under v-prediction and a zero-terminal-SNR schedule, as MCLD samples (DDIM, linear betas)."""
+class _OfFamily:
+    """A configuration of the host that predicts, and is sampled, as a family says."""
 
-    # The host calls linear in β what diffusers calls "linear", and "linear" what is linear in √β.
-    sampling_settings = {"beta_schedule": "sqrt_linear", "linear_start": 0.00085, "linear_end": 0.012, "zsnr": True}
+    def __init__(self, unet_config: dict[str, Any], family: UNetFamily) -> None:
+        super().__init__(unet_config)
+        self.family = family
+        schedule = family.schedule
+        self.sampling_settings |= {
+            "beta_schedule": _BETAS[schedule.betas],
+            "linear_start": schedule.start,
+            "linear_end": schedule.end,
+            "zsnr": schedule.zero_snr,
+        }
 
     def model_type(self, state_dict, prefix=""):
-        return comfy.model_base.ModelType.V_PREDICTION
+        return _PREDICTIONS[self.family.prediction]
+
+    def inpaint_model(self):
+        # The host takes any UNet of more than four channels for its own inpainting, and overwrites what we concatenate.
+        return False
 
 
-def host_model(config_class: type, unet_config: dict[str, Any], dtype: torch.dtype) -> Any:
+class StableDiffusion1(_OfFamily, comfy.supported_models.SD15):
+    """Families of the first generation."""
+
+
+class StableDiffusion2(_OfFamily, comfy.supported_models.SD20):
+    """Families of the second, whose attention is computed in single precision."""
+
+
+_GENERATIONS = {1: StableDiffusion1, 2: StableDiffusion2}
+
+
+def host_model(config_class: Callable[[dict[str, Any]], Any], unet_config: dict[str, Any], dtype: torch.dtype) -> Any:
     """The host's model of a configuration, with unset weights.
 
     Args:
-        config_class: of ``comfy.supported_models``.
+        config_class: of ``comfy.supported_models``, or what makes one of its objects.
         unet_config: arguments of the host's ``UNetModel``.
         dtype: of the weights; the host casts where its device wants another.
     """
@@ -41,48 +72,49 @@ def host_model(config_class: type, unet_config: dict[str, Any], dtype: torch.dty
 
 
 def load_unet(
-    state: Mapping[str, Tensor], name: str, config_class: type, headless: bool = False, disable_dynamic: bool = False
+    state: Mapping[str, Tensor], name: str, family: UNetFamily, headless: bool = False, disable_dynamic: bool = False
 ) -> Any:
     """A MODEL from a UNet's weights in diffusers' names.
 
     Args:
-        state: of a UNet of SD1.x's layout, of any width.
+        state: of a UNet of any width; the family's extra layers are left to whoever builds them.
         name: what it is, for errors.
-        config_class: of ``comfy.supported_models``: how the MODEL predicts and what its schedule is.
+        family: what the weights do not tell: heads, how the MODEL predicts, what its schedule is.
         headless: without ``conv_norm_out`` and ``conv_out``, as a reference network is published.
         disable_dynamic: as :func:`host_patcher` has it.
 
     Raises:
         PatchError: keys are missing, or there are others.
     """
-    try:
-        layout = check_unet(state, headless)
-    except ValueError as error:
-        raise PatchError(f"{name} is no complete UNet of Stable Diffusion 1.x: {error}.") from error
-    config = unet_config(layout)
+    layout = complete_layout(state, name, family, headless)
+    config, config_class = unet_config(layout, family), _GENERATIONS[family.generation]
     names = comfy.utils.unet_to_diffusers(config)
-    dtype = comfy.model_management.unet_dtype(
-        model_params=comfy.utils.calculate_parameters(state),
-        supported_dtypes=config_class.supported_inference_dtypes,
-        weight_dtype=state["conv_in.weight"].dtype,
-    )
-    model = host_model(config_class, config, dtype)
-    weights = dict(state)
+    weights = {key: tensor for key, tensor in state.items() if not family.has_extra(key)}
     if headless:
         # What the head would give is never looked at; unset memory would still be carried around.
         weights |= {key: torch.zeros(layout.shapes()[key]) for key in HEAD}
+    if family.learned_variance:
+        # The prediction's channels come first; the host's samplers ask for no other.
+        weights |= {key: weights[key][: config["out_channels"]] for key in ("conv_out.weight", "conv_out.bias")}
+    dtype = comfy.model_management.unet_dtype(
+        model_params=comfy.utils.calculate_parameters(weights),
+        supported_dtypes=config_class.supported_inference_dtypes,
+        weight_dtype=state["conv_in.weight"].dtype,
+    )
+    model = host_model(partial(config_class, family=family), config, dtype)
     # Layers that wait for a file take its tensors as they are.
     model.load_model_weights({names[key]: tensor.to(dtype) for key, tensor in weights.items()}, "")
     return host_patcher(model, disable_dynamic)
 
 
-def unet_config(layout: UNetLayout) -> dict[str, Any]:
+def unet_config(layout: UNetLayout, family: UNetFamily) -> dict[str, Any]:
     """Arguments of the host's ``UNetModel``."""
     levels, depths = len(layout.widths), [int(attends) for attends in layout.attends]
-    return {
+    classes = {"num_classes": "sequential"} if layout.class_dim else {}
+    return classes | {
         "image_size": 32,
         "in_channels": layout.in_channels,
-        "out_channels": 4,
+        "out_channels": layout.out_channels // 2 if family.learned_variance else layout.out_channels,
         "model_channels": layout.widths[0],
         "channel_mult": [width // layout.widths[0] for width in layout.widths],
         "num_res_blocks": [layout.layers] * levels,
@@ -93,8 +125,8 @@ def unet_config(layout: UNetLayout) -> dict[str, Any]:
         "use_linear_in_transformer": layout.linear,
         "use_spatial_transformer": True,
         "use_temporal_attention": False,
-        "adm_in_channels": None,
-        "num_heads": HEADS,
-        "num_head_channels": -1,
+        "adm_in_channels": layout.class_dim or None,
+        "num_heads": family.heads.number or -1,
+        "num_head_channels": family.heads.width or -1,
         "legacy": False,
     }

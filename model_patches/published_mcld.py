@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from .checkpoints import DENOISING, REFERENCE
 from .errors import PatchError
 from .sites import Site, site_in_diffusers
+from .weight_kinds.kind import DENOISING, REFERENCE
 
 #: Kinds of published files, by what they hold; each is needed once.
 KINDS = ("denoising_unet", "reference_unet", "pose_guider", "image_proj_model")

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x's UNet in diffusers' names, at any width: which keys it has, and their shapes.
+"""A Stable Diffusion UNet in diffusers' names, at any width: which keys it has, and their shapes.
 
 Both hosts' loaders and the converter of published weights read it, so that an incomplete file is seen before anything
 is built from it.
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-#: Stable Diffusion 1.x shares every level's width among eight heads; weights do not tell.
-HEADS = 8
+from .errors import PatchError
+from .unet_family import GROUPS, UNetFamily
+
 #: Keys of the UNet's head, which a network that is only looked at does not need.
 HEAD = ("conv_norm_out.weight", "conv_norm_out.bias", "conv_out.weight", "conv_out.bias")
 
@@ -27,7 +28,9 @@ class UNetLayout:
         layers: resnets of a level on the way down; one more on the way up.
         context_dim: width of the cross-attention context.
         linear: whether transformers are entered through a linear layer instead of a convolution.
-        in_channels: of the latent that goes in; four come out.
+        in_channels: of what goes in: the latent, and whatever is concatenated with it.
+        out_channels: of what comes out: the latent, and a variance where that is learned.
+        class_dim: width of the vector that is added to the time embedding; 0 without one.
     """
 
     widths: tuple[int, ...]
@@ -36,6 +39,8 @@ class UNetLayout:
     context_dim: int
     linear: bool
     in_channels: int
+    out_channels: int = 4
+    class_dim: int = 0
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> "UNetLayout":
@@ -46,13 +51,18 @@ class UNetLayout:
         """
         levels = range(len({key.split(".")[1] for key in state if key.startswith("down_blocks.")}))
         middle = "mid_block.attentions.0"
+        in_channels = state["conv_in.weight"].shape[1]
+        classes = state.get("class_embedding.linear_1.weight")
         return cls(
             tuple(state[f"down_blocks.{level}.resnets.0.conv1.weight"].shape[0] for level in levels),
             tuple(f"down_blocks.{level}.attentions.0.norm.weight" in state for level in levels),
             len({key.split(".")[3] for key in state if key.startswith("down_blocks.0.resnets.")}),
             state[f"{middle}.transformer_blocks.0.attn2.to_k.weight"].shape[1],
             state[f"{middle}.proj_in.weight"].ndim == 2,
-            state["conv_in.weight"].shape[1],
+            in_channels,
+            # Without its head a UNet is only looked at, and nothing comes out.
+            state["conv_out.weight"].shape[0] if "conv_out.weight" in state else in_channels,
+            0 if classes is None else classes.shape[1],
         )
 
     def shapes(self) -> dict[str, Shape]:
@@ -64,13 +74,16 @@ class UNetLayout:
         yield from _layer("conv_in", (first, self.in_channels, 3, 3))
         yield from _layer("time_embedding.linear_1", (4 * first, first))
         yield from _layer("time_embedding.linear_2", (4 * first, 4 * first))
+        if self.class_dim:
+            yield from _layer("class_embedding.linear_1", (4 * first, self.class_dim))
+            yield from _layer("class_embedding.linear_2", (4 * first, 4 * first))
         yield from self._down()
         yield from self._resnet("mid_block.resnets.0", last, last)
         yield from self._transformer("mid_block.attentions.0", last)
         yield from self._resnet("mid_block.resnets.1", last, last)
         yield from self._up()
         yield from _norm("conv_norm_out", first)
-        yield from _layer("conv_out", (4, first, 3, 3))
+        yield from _layer("conv_out", (self.out_channels, first, 3, 3))
 
     def _down(self) -> Iterator[tuple[str, Shape]]:
         before = self.widths[0]
@@ -134,18 +147,28 @@ def _norm(name: str, width: int) -> Iterator[tuple[str, Shape]]:
     return _layer(name, (width,))
 
 
-def check_unet(state: Mapping[str, Tensor], headless: bool = False) -> UNetLayout:
-    """The layout of a UNet that is complete.
+def check_unet(state: Mapping[str, Tensor], family: UNetFamily, headless: bool = False) -> UNetLayout:
+    """The layout of a UNet that is complete; its family's extra layers are passed over.
+
+    Args:
+        headless: without ``conv_norm_out`` and ``conv_out``, as a reference network is published.
 
     Raises:
-        ValueError: says which keys are missing, unexpected or of another shape.
+        ValueError: says which keys are missing, unexpected or of another shape, or why its widths are no UNet's.
     """
+    found = {key: tuple(tensor.shape) for key, tensor in state.items() if not family.has_extra(key)}
     try:
         layout = UNetLayout.of(state)
-    except (KeyError, IndexError) as error:
+    except KeyError as error:
         raise ValueError(f"{error} is missing") from error
+    except IndexError as error:
+        raise ValueError("keys are of another shape") from error
+    if family.class_embedding and not layout.class_dim:
+        raise ValueError("'class_embedding.linear_1.weight' is missing")
+    if layout.class_dim and not family.class_embedding:
+        raise ValueError("it has a class embedding, which nothing would be given to")
+    _check_widths(layout, family)
     expected = {key: shape for key, shape in layout.shapes().items() if not (headless and key in HEAD)}
-    found = {key: tuple(tensor.shape) for key, tensor in state.items()}
     wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
     if wrong:
         more = ", …" if len(wrong) > 3 else ""
@@ -153,3 +176,32 @@ def check_unet(state: Mapping[str, Tensor], headless: bool = False) -> UNetLayou
             f"{len(wrong)} keys are missing, unexpected or of another shape ({', '.join(wrong[:3])}{more})"
         )
     return layout
+
+
+def _check_widths(layout: UNetLayout, family: UNetFamily) -> None:
+    """Every level is a whole multiple of the first, which ComfyUI's UNet asks for, and of GroupNorm's groups."""
+    first = layout.widths[0] if layout.widths else 0
+    if first < 1 or any(width < 1 or width % GROUPS or width % first for width in layout.widths):
+        raise ValueError(
+            f"its levels are {', '.join(map(str, layout.widths)) or 'missing'} wide, and each must be a multiple of "
+            f"the first and of {GROUPS}"
+        )
+    family.heads.counts([*(width for width, attends in zip(layout.widths, layout.attends, strict=True) if attends)])
+    family.heads.counts(layout.widths[-1:])
+    if family.learned_variance and layout.out_channels % 2:
+        raise ValueError(f"it gives {layout.out_channels} channels, which are no prediction and its variance")
+
+
+def complete_layout(state: Mapping[str, Tensor], name: str, family: UNetFamily, headless: bool = False) -> UNetLayout:
+    """As :func:`check_unet`, for users.
+
+    Args:
+        name: what the UNet is, for errors.
+
+    Raises:
+        PatchError: a sentence that begins with ``name``.
+    """
+    try:
+        return check_unet(state, family, headless)
+    except ValueError as error:
+        raise PatchError(f"{name} is no complete UNet of {family.title}: {error}.") from error

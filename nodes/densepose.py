@@ -8,16 +8,18 @@ from comfy_api.latest import io
 
 from ..model_patches.comfy_networks import host_patcher
 from ..preprocessors.densepose import GROUPS, from_image, part_numbers
-from ..preprocessors.densepose_net import RESOLUTION, detect_densepose, load
+from ..preprocessors.densepose_net import RESOLUTION, detect_densepose, is_torchscript, load
 from .errors import names_itself
 from .inputs import no_person_input
-from .model_files import weight_file, weight_files
+from .model_files import any_name, fitting, remembered, weight_file, weight_files
 from .progress import per_picture
 from .types import DensePose, DensePoseNetwork
 
 ENDING = ".torchscript"
 #: How another pack's folder of downloads is written before its files' names.
 SHARED = "comfyui_controlnet_aux: "
+
+_is_torchscript = remembered(is_torchscript)
 
 
 class MannequinLoadDensePose(io.ComfyNode):
@@ -36,7 +38,7 @@ class MannequinLoadDensePose(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=[*weight_files(ENDING), *_shared_files()],
+                    options=[*fitting(weight_files(ENDING), _is_torchscript), *_shared_files(whole=True)],
                     tooltip="densepose_r50_fpn_dl.torchscript, or densepose_r101_fpn_dl.torchscript, which MCLD used.",
                 )
             ],
@@ -53,12 +55,14 @@ class MannequinLoadDensePose(io.ComfyNode):
         found = _shared_files().get(weights) or weight_file(weights, ENDING)
         return io.NodeOutput(host_patcher(load(found)))
 
+    validate_inputs = any_name
 
-def _shared_files() -> dict[str, Path]:
-    """What comfyui_controlnet_aux downloaded, wherever its packs' folder is."""
+
+def _shared_files(whole: bool = False) -> dict[str, Path]:
+    """What comfyui_controlnet_aux downloaded, wherever its packs' folder is; only complete files where asked for."""
     packs = (Path(folder) for folder in folder_paths.get_folder_paths("custom_nodes"))
     files = (file for folder in packs for file in folder.glob(f"*controlnet_aux*/ckpts/**/*densepose*{ENDING}"))
-    return {SHARED + file.name: file for file in sorted(files)}
+    return {SHARED + file.name: file for file in sorted(files) if not whole or _is_torchscript(file)}
 
 
 class MannequinDetectDensePose(io.ComfyNode):

@@ -87,6 +87,11 @@ def _model_folders() -> list[Path]:
     return list(dict.fromkeys([*map(Path, named), default]))
 
 
+def _packs() -> list[str]:
+    """Names of the packs that are there, MCLD's first; MCLD's alone where there is none, to say how to get it."""
+    return sorted(find_packs(_model_folders()), key=lambda name: (name != DEFAULT, name)) or [DEFAULT]
+
+
 class MannequinLoadFaceAnalysis(io.ComfyNode):
     """Reads insightface's models."""
 
@@ -103,7 +108,7 @@ class MannequinLoadFaceAnalysis(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "pack",
-                    options=sorted({DEFAULT, *find_packs(_model_folders())}, key=lambda name: (name != DEFAULT, name)),
+                    options=_packs(),
                     tooltip="A folder of models in models/insightface. MCLD was trained with antelopev2.",
                 )
             ],

@@ -1,13 +1,16 @@
 """Nodes that bring weights into a graph."""
 
+from functools import partial
+
 from comfy_api.latest import io
 
-from ..model_patches.checkpoints import build_truepose
-from ..model_patches.comfy_networks import host_operations, host_patcher, load_file
+from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_small_sd import load_clip_vision
-from ..model_patches.comfy_truepose import load_truepose
+from ..model_patches.comfy_weights import load_weights
+from ..model_patches.weight_kinds.small_clip import SMALL_CLIP
+from ..model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
 from .errors import names_itself
-from .model_files import read_weights, weight_files
+from .model_files import any_name, files_of_kind, read_weights
 from .types import TruePoseWeights
 
 
@@ -27,7 +30,7 @@ class MannequinLoadTruePose(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(TRUEPOSE),
                     tooltip="A TruePose weight file in models/mannequin, recognised by its keys.",
                 )
             ],
@@ -40,8 +43,9 @@ class MannequinLoadTruePose(io.ComfyNode):
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
         state, metadata = read_weights(weights)
-        network = build_truepose(state, weights, metadata, host_operations())
-        return io.NodeOutput(host_patcher(network))
+        return io.NodeOutput(*load_weights(TRUEPOSE, state, weights, metadata))
+
+    validate_inputs = any_name
 
 
 class MannequinLoadTruePoseModel(io.ComfyNode):
@@ -60,7 +64,7 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(TRUEPOSE_MODEL),
                     tooltip="A trained TruePose in models/mannequin, or the pack's own.",
                 )
             ],
@@ -74,7 +78,9 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        return io.NodeOutput(*load_file(read_weights, load_truepose, weights))
+        return io.NodeOutput(*load_file(read_weights, partial(load_weights, TRUEPOSE_MODEL), weights))
+
+    validate_inputs = any_name
 
 
 class MannequinLoadSmallCLIPVision(io.ComfyNode):
@@ -93,7 +99,7 @@ class MannequinLoadSmallCLIPVision(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(SMALL_CLIP),
                     tooltip="An image encoder with its sizes in its header, such as demo_clip_vision.safetensors.",
                 )
             ],
@@ -105,3 +111,5 @@ class MannequinLoadSmallCLIPVision(io.ComfyNode):
     def execute(cls, weights: str) -> io.NodeOutput:
         state, metadata = read_weights(weights)
         return io.NodeOutput(load_clip_vision(state, weights, metadata))
+
+    validate_inputs = any_name

@@ -1,6 +1,7 @@
 """MCLD: its weights, its tokens, multi-focal conditions aggregation, and the pose guider."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import comfy.model_management
 import torch
@@ -9,18 +10,19 @@ from torch import Tensor
 
 from ..model_patches.comfy_apply import apply_condition
 from ..model_patches.comfy_evaluation import NULL
-from ..model_patches.comfy_mcld import load_mcld
 from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_pose import apply_pose
+from ..model_patches.comfy_weights import load_weights
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
+from ..model_patches.weight_kinds.mcld import MCLD_MODEL
 from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
 from .checks import as_pose_picture, check_numbers, check_rows
 from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
-from .model_files import read_weights, weight_files
+from .model_files import any_name, files_of_kind, read_weights
 from .types import FaceEmbedding, FocalTokens, MCLDWeights
 
 
@@ -50,7 +52,7 @@ class MannequinLoadMCLD(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=weight_files(".safetensors"),
+                    options=files_of_kind(MCLD_MODEL),
                     tooltip="An MCLD weight file in models/mannequin, recognised by its keys.",
                 )
             ],
@@ -64,7 +66,9 @@ class MannequinLoadMCLD(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        return io.NodeOutput(*load_file(read_weights, load_mcld, weights))
+        return io.NodeOutput(*load_file(read_weights, partial(load_weights, MCLD_MODEL), weights))
+
+    validate_inputs = any_name
 
 
 class MannequinMCLDConditioning(io.ComfyNode):

@@ -1,7 +1,10 @@
 """Weight files in the host's model folders."""
 
+import functools
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import comfy.utils
 import folder_paths
@@ -9,7 +12,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..model_patches.errors import PatchError
+from ..model_patches.weight_kinds import check, recognise
+from ..model_patches.weight_kinds.header import HeaderError, read_header
+from ..model_patches.weight_kinds.kind import WeightKind
 from ..preprocessors.errors import reason
+
+Seen = TypeVar("Seen")
 
 #: ``models/mannequin``, and whatever extra_model_paths.yaml names for it.
 WEIGHTS_FOLDER = "mannequin"
@@ -18,6 +26,8 @@ DEMO = Path(__file__).resolve().parent.parent / "weights"
 ENDINGS = {".safetensors", ".onnx", ".torchscript"}
 #: What a reader raises over a file that is no safetensors: the library's, or the host's own under dynamic VRAM.
 UNREADABLE = (SafetensorError, AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError, struct.error)
+#: Files about which is remembered what is in them.
+REMEMBERED = 4096
 
 
 def register_weights_folder() -> None:
@@ -29,8 +39,77 @@ def register_weights_folder() -> None:
 
 
 def weight_files(ending: str) -> list[str]:
-    """Names, relative to the weights folder, of the files in it that end so."""
-    return [name for name in folder_paths.get_filename_list(WEIGHTS_FOLDER) if name.endswith(ending)]
+    """Names, relative to the weights folder, of the files in it that end so.
+
+    The user's come before the pack's own: a new node begins with the first.
+    """
+    names = [name for name in folder_paths.get_filename_list(WEIGHTS_FOLDER) if name.endswith(ending)]
+    return sorted(names, key=lambda name: (found := _found(name)) is not None and DEMO in found.parents)
+
+
+def files_of_kind(kind: WeightKind) -> list[str]:
+    """Names, as :func:`weight_files` has them, of the files that the kind's node can load."""
+    return fitting(weight_files(".safetensors"), lambda path: _kind_of(path) is kind)
+
+
+def fitting(names: list[str], fits: Callable[[Path], bool]) -> list[str]:
+    """The names, of those given, of files in the weights folder in which something is seen."""
+    return [name for name in names if (found := _found(name)) is not None and fits(found)]
+
+
+def remembered(look: Callable[[Path], Seen]) -> Callable[[Path], Seen | None]:
+    """Decorate what looks into a file: it looks again where the file has changed, and sees None in an unreadable one.
+
+    The host makes its list of nodes at every reload of the page, and looks into every file then.
+    """
+    seen = functools.lru_cache(REMEMBERED)(lambda path, modified, size: look(path))
+
+    @functools.wraps(look)
+    def wrapper(path: Path) -> Seen | None:
+        try:
+            facts = path.stat()
+            return seen(path, facts.st_mtime_ns, facts.st_size)
+        except OSError:
+            return None
+
+    return wrapper
+
+
+@remembered
+def _kind_of(path: Path) -> WeightKind | None:
+    """The kind of a file that its node can load, by its header; None for every other file."""
+    try:
+        header = read_header(path)
+        kind = recognise(header.state, header.metadata)
+        if kind is None or kind.foreign:
+            return None
+        check(kind, header.state, path.name, header.metadata)
+    except (HeaderError, PatchError):
+        return None
+    return kind
+
+
+@remembered
+def tensor_names(path: Path) -> frozenset[str]:
+    """Keys of a complete safetensors file; none of any other file."""
+    try:
+        return frozenset(read_header(path).state)
+    except HeaderError:
+        return frozenset()
+
+
+@classmethod
+def any_name(cls, weights) -> bool:
+    """A loader's ``validate_inputs``: lets a file through that is not listed, for ``execute`` to say what is wrong.
+
+    The host would answer a saved graph with "value not in list".
+    """
+    return True
+
+
+def _found(name: str) -> Path | None:
+    path = folder_paths.get_full_path(WEIGHTS_FOLDER, name)
+    return None if path is None else Path(path)
 
 
 def weight_file(name: str, ending: str) -> Path:
@@ -39,14 +118,14 @@ def weight_file(name: str, ending: str) -> Path:
     Raises:
         PatchError: there is none; says what there is, and where to put it.
     """
-    path = folder_paths.get_full_path(WEIGHTS_FOLDER, name)
+    path = _found(name)
     if path is None:
         present = ", ".join(weight_files(ending)) or "nothing of the kind"
         raise PatchError(
             f"There is no '{name}' in models/mannequin, which holds {present}. Put the file there (or name its folder "
             "in extra_model_paths.yaml under 'mannequin') and refresh the page."
         )
-    return Path(path)
+    return path
 
 
 def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:

@@ -15,13 +15,15 @@ from ..preprocessors.label_pictures import from_image
 from ..preprocessors.label_sets import LABEL_SETS
 from ..preprocessors.parsers import Parser
 from .errors import names_itself
-from .model_files import weight_file, weight_files
+from .model_files import any_name, fitting, remembered, tensor_names, weight_file, weight_files
 from .types import ParserNetwork, Parsing
 
 #: How folders of models that other packs use are written before their files' names.
 SHARED = "models/"
 #: Where other packs keep SegFormers and SCHP, in the host's models folder.
 SHARED_PLACES = (f"*segformer*/{segformer.WEIGHTS}", "*human*pars*/parsing_*.onnx")
+
+_is_schp = remembered(schp.is_schp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class MannequinLoadParser(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "weights",
-                    options=[*_segformers(), *weight_files(".onnx"), *_shared_files()],
+                    options=[*_segformers(), *fitting(weight_files(".onnx"), _fits), *_shared_files(whole=True)],
                     tooltip="A SegFormer's folder or an SCHP file in models/mannequin, or where other packs keep them.",
                 ),
                 io.Combo.Input(
@@ -70,6 +72,8 @@ class MannequinLoadParser(io.ComfyNode):
         ending = Path(weights).suffix
         found = _shared_files().get(weights) or weight_file(weights, ending)
         return io.NodeOutput(_load(found, label_set))
+
+    validate_inputs = any_name
 
 
 class MannequinImportParsing(io.ComfyNode):
@@ -107,14 +111,25 @@ def _load(found: Path, label_set: str) -> Parser:
 
 
 def _segformers() -> list[str]:
-    """Names of the weight files in models/mannequin that have a SegFormer's config.json beside them."""
+    """Names of the complete weight files in models/mannequin that have a SegFormer's config.json beside them."""
     names = [name for name in weight_files(".safetensors") if Path(name).name == segformer.WEIGHTS]
-    return [name for name in names if segformer.is_segformer(weight_file(name, ".safetensors").parent)]
+    return fitting(names, _fits)
 
 
-def _shared_files() -> dict[str, Path]:
-    """What other packs keep elsewhere in the host's models folder."""
+def _is_parser(file: Path) -> bool:
+    return file.suffix == ".onnx" or segformer.is_segformer(file.parent)
+
+
+def _fits(file: Path) -> bool:
+    """Whether a file is a whole parsing network, by what can be seen without loading it."""
+    if file.suffix == ".onnx":
+        return bool(_is_schp(file))
+    return segformer.CLASSES_KEY in (tensor_names(file) or ()) and segformer.is_segformer(file.parent)
+
+
+def _shared_files(whole: bool = False) -> dict[str, Path]:
+    """What other packs keep elsewhere in the host's models folder; only complete files where asked for."""
     folder = Path(folder_paths.models_dir)
     files = (file for place in SHARED_PLACES for file in sorted(folder.glob(place)))
-    usable = (file for file in files if file.suffix == ".onnx" or segformer.is_segformer(file.parent))
+    usable = (file for file in files if (_fits(file) if whole else _is_parser(file)))
     return {SHARED + file.relative_to(folder).as_posix(): file for file in usable}

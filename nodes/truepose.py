@@ -131,7 +131,7 @@ class MannequinApplyCAA(io.ComfyNode):
                 "are given to the model again, as CLIP embeddings. Works without trained weights."
             ),
             inputs=[
-                io.Model.Input("model", tooltip="The model to patch; put this after Apply HPFA."),
+                io.Model.Input("model", tooltip="The model to patch; before or after Apply HPFA."),
                 SourceNetwork.Input("source", tooltip="From SourceNet; the same one as Apply HPFA's."),
                 RegionEmbeddings.Input("regions", tooltip="From Encode Regions, of the same source image."),
                 TruePoseWeights.Input(

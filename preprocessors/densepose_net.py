@@ -5,6 +5,7 @@ The file is the chart-based network of detectron2, exported so that nothing has 
 ``[N, 2 or 15, h, w]``, and fine segmentation, U and V, each ``[N, 25, h, w]``.
 """
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -59,6 +60,21 @@ def load(file: Path) -> DensePoseNet:
             f"'{file.name}' cannot be read as TorchScript ({reason(error)}). It is cut short or "
             "another kind of file: take densepose_r50_fpn_dl.torchscript as comfyui_controlnet_aux uses it."
         ) from error
+
+
+def is_torchscript(file: Path) -> bool:
+    """Whether a file is a whole TorchScript archive, by its table of contents.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
+        return False
+    # Pickled weights have the first, and no code.
+    return any(name.endswith("/data.pkl") for name in names) and any("/code/" in name for name in names)
 
 
 def _mean_is_bgr(script: torch.jit.ScriptModule) -> bool:

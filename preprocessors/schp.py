@@ -18,6 +18,7 @@ from .errors import ConditionError, reason
 from .images import crop_square
 from .label_sets import LABEL_SETS, SCHP_SETS, LabelSet, choose_label_set, largest_label
 from .onnx import runtime
+from .onnx.outline import read_outline
 
 #: Of blue, green and red in 0–1.
 MEAN, DEVIATION = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)
@@ -81,6 +82,23 @@ def _fit(picture: Tensor, side: int) -> Tensor:
     around = extent * side / (side - 1)
     corner = (width - around) / 2, (height - around) / 2
     return crop_square(picture, torch.tensor([[around, 0, corner[0]], [0, around, corner[1]]]), side)
+
+
+def is_schp(file: Path) -> bool:
+    """Whether an ONNX file takes and gives what SCHP does, by its outline; False for a damaged one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        outline = read_outline(file)
+    except ValueError:
+        return False
+    if len(outline.inputs) != 1 or len(outline.inputs[0]) != 4:
+        return False
+    _, channels, height, width = outline.inputs[0]
+    counts = {shape[1] for shape in outline.outputs if len(shape) == 4}
+    return channels in (3, None) and height == width and bool(counts & {*COUNTS, None})
 
 
 def load(file: Path, label_set: str = "auto") -> SCHP:

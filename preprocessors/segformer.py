@@ -18,6 +18,8 @@ from .errors import ConditionError, reason
 from .label_sets import LabelSet, choose_label_set, largest_label
 
 WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
+#: The layer that scores the classes, which a backbone alone has not.
+CLASSES_KEY = "decode_head.classifier.weight"
 #: transformers' own choice where a folder does not say.
 SIDE, MEAN, DEVIATION = 512, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: Pillow's numbers for resampling finer than bilinear: Lanczos, for which bicubic stands here, and bicubic.

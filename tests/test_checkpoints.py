@@ -2,14 +2,20 @@
 
 import pytest
 import torch
-from mannequin.model_patches.checkpoints import build_truepose, recognise, truepose_metadata
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.networks.truepose import TruePose, TruePoseShape
 from mannequin.model_patches.sites import Site, parse_key, select_sites
+from mannequin.model_patches.weight_kinds import build, describe, recognise, take_apart
+from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE, truepose_metadata
 
 SHAPE = TruePoseShape.full(
     {Site("input", 1, 0): 8, Site("middle", 0, 0): 16}, context_dim=6, region_dim=4, pose_channels=8
 )
+
+
+def build_truepose(state, name, metadata):
+    """TruePose's modules from a file's tensors."""
+    return build(TRUEPOSE, take_apart(TRUEPOSE, state, name, metadata).modules, metadata, torch.nn)
 
 
 @pytest.fixture
@@ -20,7 +26,7 @@ def state():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_a_file_gives_the_network_it_came_from(state, dtype):
     state = {key: tensor.to(dtype) for key, tensor in state.items()}
-    network = build_truepose(state, "x.safetensors", truepose_metadata(), torch.nn)
+    network = build_truepose(state, "x.safetensors", truepose_metadata())
     assert network.shape == SHAPE
     assert all(
         torch.equal(tensor, state[key]) and tensor.dtype == dtype for key, tensor in network.state_dict().items()
@@ -30,7 +36,7 @@ def test_a_file_gives_the_network_it_came_from(state, dtype):
 
 def test_an_ablation_is_a_file_with_fewer_keys(state):
     without_caa = {k: t for k, t in state.items() if not k.startswith(("caa", "region_projection", "pose_encoder"))}
-    network = build_truepose(without_caa, "x", None, torch.nn)
+    network = build_truepose(without_caa, "x", None)
     assert not network.caa and network.pose_encoder is None and len(network.hpfa) == 2
 
 
@@ -45,9 +51,9 @@ def test_an_ablation_is_a_file_with_fewer_keys(state):
     ],
 )
 def test_foreign_files_are_recognised(keys, words):
-    assert words in recognise(dict.fromkeys(keys))
+    assert words in describe(recognise(dict.fromkeys(keys)))
     with pytest.raises(PatchError, match="'foreign.safetensors' is "):
-        build_truepose(dict.fromkeys(keys), "foreign.safetensors", None, torch.nn)
+        build_truepose(dict.fromkeys(keys), "foreign.safetensors", None)
 
 
 def test_missing_unexpected_and_misshapen_keys_are_named(state):
@@ -55,7 +61,7 @@ def test_missing_unexpected_and_misshapen_keys_are_named(state):
     state["hpfa.input_1_0.to_x.weight"] = torch.zeros(1)
     state["caa.middle_0_0.to_v.weight"] = torch.zeros(2, 2)
     with pytest.raises(PatchError) as error:
-        build_truepose(state, "x", None, torch.nn)
+        build_truepose(state, "x", None)
     message = str(error.value)
     assert "1 missing (hpfa.input_1_0.to_v.weight)" in message
     assert "1 unexpected (hpfa.input_1_0.to_x.weight)" in message
@@ -65,12 +71,12 @@ def test_missing_unexpected_and_misshapen_keys_are_named(state):
 def test_a_site_nobody_knows_is_named(state):
     state["hpfa.elsewhere.to_k.weight"] = torch.zeros(8, 8)
     with pytest.raises(PatchError, match="attention site Mannequin does not know"):
-        build_truepose(state, "x", None, torch.nn)
+        build_truepose(state, "x", None)
 
 
 def test_a_later_format_is_refused(state):
     with pytest.raises(PatchError, match="format 9"):
-        build_truepose(state, "x", {"mannequin.format": "9"}, torch.nn)
+        build_truepose(state, "x", {"mannequin.format": "9"})
 
 
 SITES = [Site("input", 1, 0), Site("input", 4, 0), Site("input", 4, 1), Site("middle", 0, 0), Site("output", 3, 0)]

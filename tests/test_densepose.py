@@ -154,6 +154,7 @@ class TestNodes:
             name.write_text("<html>Not found</html>")
         with pytest.raises(NodeError, match="^Load DensePose: 'densepose.torchscript' cannot be read as TorchScript"):
             MannequinLoadDensePose.execute(weights=name.name)
+        assert MannequinLoadDensePose.define_schema().inputs[0].options == []
 
 
 def any_densepose(rows: int, height: int, width: int, seed: int = 0) -> DensePose:

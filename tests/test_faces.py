@@ -382,6 +382,11 @@ def test_folders_from_elsewhere_and_other_packs(models, monkeypatch):
     (models / "insightface" / "inswapper.onnx").touch()
     (widget,) = MannequinLoadFaceAnalysis.define_schema().inputs
     assert widget.options == ["antelopev2", "buffalo_l"]
+    # A pack that is not there is no choice, but where there is none at all, to say how to get it.
+    (models / "insightface" / "models" / "antelopev2" / "x.onnx").unlink()
+    assert MannequinLoadFaceAnalysis.define_schema().inputs[0].options == ["buffalo_l"]
+    (elsewhere / "models" / "buffalo_l" / "x.onnx").unlink()
+    assert MannequinLoadFaceAnalysis.define_schema().inputs[0].options == ["antelopev2"]
 
 
 def test_no_models_at_all(models, monkeypatch):

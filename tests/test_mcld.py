@@ -9,12 +9,14 @@ from mannequin.model_patches.attention.multihead import fused_attention
 from mannequin.model_patches.attention.tokens import token_attention
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import transformer_blocks
-from mannequin.model_patches.comfy_mcld import load_mcld
 from mannequin.model_patches.comfy_networks import host_patcher
 from mannequin.model_patches.comfy_small_sd import build_clip_vision
 from mannequin.model_patches.comfy_source import SourceNet
+from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.conditions import ReferenceCondition
 from mannequin.model_patches.errors import PatchError
+from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
+from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.mcld import MannequinApplyMFCA, MannequinApplyPoseGuider, MannequinMCLDConditioning
 from mannequin.nodes.sampling import MannequinDDIMSampler
@@ -85,13 +87,13 @@ def file():
 def parts():
     with torch.inference_mode():
         state, metadata = untrained.mcld_state()
-        return *load_mcld(state, "x", metadata), build_clip_vision(0, 64)
+        return *load_weights(MCLD_MODEL, state, "x", metadata), build_clip_vision(0, 64)
 
 
 class TestFile:
     def test_a_file_is_three_networks(self, file):
         state, metadata = file
-        denoiser, reference, modules = load_mcld(state, "x", metadata)
+        denoiser, reference, modules = load_weights(MCLD_MODEL, state, "x", metadata)
         sampling = denoiser.get_model_object("model_sampling")
         assert denoiser.model.model_type.name == "V_PREDICTION" and sampling.zsnr
         # Linear betas, rescaled: ᾱ at 499 is the published pipeline's.
@@ -113,15 +115,13 @@ class TestFile:
         state, metadata = file
         state = {key: tensor for key, tensor in state.items() if not key.startswith(drop)}
         with pytest.raises(PatchError, match=words):
-            load_mcld(state, "x", metadata)
+            load_weights(MCLD_MODEL, state, "x", metadata)
 
     def test_files_of_the_other_method(self, file):
-        from mannequin.model_patches.checkpoints import build_truepose
-
         with pytest.raises(PatchError, match="is MCLD weights; load it with Load MCLD"):
-            build_truepose(file[0], "x", None, torch.nn)
+            load_weights(TRUEPOSE, file[0], "x", None)
         with pytest.raises(PatchError, match="is TruePose weights; load it with Load TruePose"):
-            load_mcld({"hpfa.input_1_0.to_k.weight": torch.zeros(1)}, "x", None)
+            load_weights(MCLD_MODEL, {"hpfa.input_1_0.to_k.weight": torch.zeros(1)}, "x", None)
 
 
 class TestNodes:

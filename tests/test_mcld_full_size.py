@@ -68,15 +68,16 @@ def sampled(file):
     import comfy.sample
     import comfy.utils
     from mannequin.model_patches.comfy_apply import apply_condition
-    from mannequin.model_patches.comfy_mcld import load_mcld
     from mannequin.model_patches.comfy_pose import apply_pose
     from mannequin.model_patches.comfy_source import SourceNet
+    from mannequin.model_patches.comfy_weights import load_weights
     from mannequin.model_patches.conditions import MFCACondition, ReferenceCondition
     from mannequin.model_patches.scope import Scope
+    from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
     from small import random
 
     state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
-    model, reference, modules = load_mcld(state, file.name, metadata)
+    model, reference, modules = load_weights(MCLD_MODEL, state, file.name, metadata)
     del state
     token, texture, side = random(1, 1, 768), random(1, 1, 768, seed=1), SIDE // 8
     face = modules.model.face_projector(

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from generated import scrfd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mannequin.nodes.errors import NodeError
@@ -17,6 +18,8 @@ from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.label_pictures import palette
 from mannequin.preprocessors.label_sets import ATR_18, FASHN_18, LABEL_SETS, LIMBS, choose_label_set, recognise
 from mannequin.preprocessors.labels import GROUPS, LIP_20, Parsing, label_names
+from mannequin.preprocessors.onnx import runtime
+from mannequin.preprocessors.onnx.outline import read_outline
 from mannequin.preprocessors.overlay import overlay
 from mannequin.preprocessors.parsers import WORKING_SIDE, parse
 from onnx import TensorProto, helper, numpy_helper
@@ -637,6 +640,23 @@ class TestNodes:
             (again,) = MannequinParsePerson.execute(image, **ALL, parser=parser).result
             assert torch.equal(parsing.labels, again.labels)
 
+    def test_what_would_be_refused_is_not_listed(self, models):
+        """A backbone, files cut short, and other networks."""
+        good = saved_schp(models / "parsing_lip.onnx").read_bytes()
+        saved_schp(models / "parsing_free.onnx", side=None)
+        saved_schp(models / "edges.onnx", outputs="edge")
+        scrfd(models / "faces.onnx")
+        for name, content in {"short": good[:-1], "half": good[: len(good) // 2], "text": b"<html>", "no": b""}.items():
+            (models / f"{name}.onnx").write_bytes(content)
+        backbone = models / "backbone" / "model.safetensors"
+        saved_segformer(backbone.parent)
+        state = {key: tensor for key, tensor in load_file(backbone).items() if not key.startswith("decode_head")}
+        save_file(state, backbone)
+        half = models / "half" / "model.safetensors"
+        saved_segformer(half.parent)
+        half.write_bytes(half.read_bytes()[:-1])
+        assert MannequinLoadParser.define_schema().inputs[0].options == ["parsing_free.onnx", "parsing_lip.onnx"]
+
     def test_the_host_has_the_segformer(self, models, atr_folder):
         import comfy.model_management
 
@@ -768,3 +788,28 @@ class TestOverlay:
     def test_nobody(self):
         image = torch.rand(1, 300, 200, 3)
         assert torch.equal(overlay(image, Parsing(torch.zeros(1, 300, 200, dtype=torch.uint8))), image)
+
+
+@pytest.mark.parametrize("name", ["blazeface_full_range", "blazepose_detector", "blazepose_landmark_full"])
+def test_an_outline_is_what_the_runtime_says(name):
+    """Without the weights, which these files hold for the most part."""
+    file = ROOT / "preprocessors" / "onnx" / f"{name}.onnx"
+    session, found = runtime.open_session(file), read_outline(file)
+    for entries, shapes in ((session.get_inputs(), found.inputs), (session.get_outputs(), found.outputs)):
+        assert shapes == tuple(
+            tuple(length if isinstance(length, int) else None for length in entry.shape) for entry in entries
+        )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 10**4))
+def test_a_damaged_network_has_no_outline(tmp_path_factory, damage, place):
+    """Whatever stands there, it is no crash and no wait."""
+    file = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    if not file.exists():
+        saved_schp(file)
+        file.with_suffix(".whole").write_bytes(file.read_bytes())
+    whole = file.with_suffix(".whole").read_bytes()
+    place %= len(whole)
+    file.write_bytes(whole[:place] + damage + whole[place + len(damage) :])
+    assert schp.is_schp(file) in (True, False)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from devtools import untrained
 from devtools.browser import NoBrowser, ensure_chromium
 from devtools.client import Client
 from devtools.graph_format import BYPASSED, MUTED, ui_to_api
@@ -78,7 +81,9 @@ def front_end(server: Server) -> Iterator[FrontEnd]:
     except NoBrowser as error:
         pytest.skip(str(error))
     # Everything else that graphs name is downloaded by the front end; this file is made by the converter.
-    (server.base / "models" / "mannequin" / "mcld.safetensors").touch()
+    with torch.inference_mode():
+        state, metadata = untrained.mcld_state()
+    save_file(state, server.base / "models" / "mannequin" / "mcld.safetensors", metadata)
     with open_front_end(server.url) as opened:
         yield opened
 

@@ -10,14 +10,15 @@ import pytest
 import torch
 from mannequin.model_patches.attention.hpfa import Reweighting
 from mannequin.model_patches.comfy_apply import apply_condition
-from mannequin.model_patches.comfy_mcld import load_mcld
 from mannequin.model_patches.comfy_pose import apply_pose
 from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_source import SourceNet
-from mannequin.model_patches.comfy_truepose import load_truepose
+from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, MFCACondition, ReferenceCondition
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.scope import Scope
+from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
+from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
 from test_training_loop import recipe
 from training_people import REGION_DIM, NoisePeople
 
@@ -72,7 +73,7 @@ def test_truepose_in_both_hosts(runs, name):
     predictor = load_predictor(runs[name], runs["autoencoder"])
     method, batch = predictor.method, batch_of(predictor.method)
     state, metadata = comfy.utils.load_torch_file(str(runs[name]), return_metadata=True)
-    target, source, modules = load_truepose(state, "x", metadata)
+    target, source, modules = load_weights(TRUEPOSE_MODEL, state, "x", metadata)
 
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
     if name == "truepose_v":
@@ -104,7 +105,7 @@ def test_mcld_in_both_hosts(runs):
     predictor = load_predictor(runs["mcld"], runs["autoencoder"])
     method, batch = predictor.method, batch_of(predictor.method)
     state, metadata = comfy.utils.load_torch_file(str(runs["mcld"]), return_metadata=True)
-    denoiser, reference, modules = load_mcld(state, "x", metadata)
+    denoiser, reference, modules = load_weights(MCLD_MODEL, state, "x", metadata)
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
     ours = method.sample(batch, noise, STEPS, GUIDANCE)
 
@@ -122,11 +123,9 @@ def test_mcld_in_both_hosts(runs):
 
 
 def test_the_wrong_loader_says_which_is_right(runs):
-    from mannequin.model_patches.checkpoints import build_truepose
-
     state, metadata = comfy.utils.load_torch_file(str(runs["truepose"]), return_metadata=True)
     with pytest.raises(PatchError, match="Load TruePose Model"):
-        build_truepose(state, "x", metadata, torch.nn)
+        load_weights(TRUEPOSE, state, "x", metadata)
     modules = {key: value for key, value in state.items() if "unet." not in key}
     with pytest.raises(PatchError, match="load it with Load TruePose,"):
-        load_truepose(modules, "x", metadata)
+        load_weights(TRUEPOSE_MODEL, modules, "x", metadata)

@@ -10,9 +10,10 @@ import comfy.utils
 import pytest
 import torch
 import yaml
-from mannequin.model_patches.comfy_mcld import load_mcld
 from mannequin.model_patches.comfy_small_sd import load_clip_vision
-from mannequin.model_patches.comfy_truepose import load_truepose
+from mannequin.model_patches.comfy_weights import load_weights
+from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
+from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE_MODEL
 
 from training.data.store import StoredPeople
 from training.preprocessing.clip import clip_pixels
@@ -90,12 +91,12 @@ def test_the_table_has_everyone(folder):
 
 
 def test_the_nodes_load_it(folder):
-    for method, load in (("truepose", load_truepose), ("mcld", load_mcld)):
+    for method, kind in (("truepose", TRUEPOSE_MODEL), ("mcld", MCLD_MODEL)):
         small = folder / f"{method}.safetensors"
         size = release(folder / "work" / method / "weights.safetensors", small)
         assert size < 0.6 * (folder / "work" / method / "weights.safetensors").stat().st_size
         state, metadata = comfy.utils.load_torch_file(str(small), return_metadata=True)
-        model, source, modules = load(state, small.name, metadata)
+        model, source, modules = load_weights(kind, state, small.name, metadata)
         # The mean of the weights' movement, rounded to half precision, is what was trained.
         key = "pose_encoder.conv_out.weight" if method == "truepose" else "pose_guider.conv_out.weight"
         assert float(modules.model.state_dict()[key].abs().max()) > 0, "trained away from zero"

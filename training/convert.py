@@ -18,11 +18,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model_patches.checkpoints import HEADS_KEY, mcld_metadata, outline_mcld
 from model_patches.errors import PatchError
 from model_patches.networks.mcld import RESAMPLER_HEAD
 from model_patches.published_mcld import KINDS, kind_of, our_name
+from model_patches.unet_family import SD1
 from model_patches.unet_layout import check_unet
+from model_patches.weight_kinds import check_modules as check_network
+from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, MCLD_MODEL, mcld_metadata, mcld_shape
 
 from .safetensors_stream import Entry, write
 
@@ -86,7 +88,7 @@ def convert_mcld(
         for source in sources.values()
         for key, tensor in source.state.items()
     ]
-    metadata = mcld_metadata() | {HEADS_KEY: str(heads or published_heads(sources["image_proj_model"]))}
+    metadata = mcld_metadata() | {FACE_HEADS_KEY: str(heads or published_heads(sources["image_proj_model"]))}
     check_modules(entries, metadata)
     hashes = {source.path.name: sha256(source.path) for source in sources.values()}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +163,7 @@ def check_complete(source: Source) -> None:
         return
     weights = {key: tensor for key, tensor in source.state.items() if ".processor." not in key}
     try:
-        check_unet(weights, headless=source.kind == "reference_unet")
+        check_unet(weights, SD1, headless=source.kind == "reference_unet")
     except ValueError as error:
         raise ConversionError(
             f"{source.path.name} is no complete {source.kind}: {error}. Download it again."
@@ -173,9 +175,10 @@ def check_modules(entries: Sequence[Entry], metadata: Mapping[str, str]) -> None
     ours = {entry.name: entry for entry in entries if not entry.name.startswith(("denoising_unet.", "reference_unet."))}
     state = {name: torch.empty(entry.shape, dtype=entry.dtype, device="meta") for name, entry in ours.items()}
     try:
-        shape = outline_mcld(state, "the published set", metadata).shape
+        check_network(MCLD_MODEL, state, "the published set", metadata)
     except PatchError as error:
         raise ConversionError(str(error)) from error
+    shape = mcld_shape(state, metadata)
     if len(shape.mfca) == 0 or shape.resampler is None or shape.context_dim != shape.resampler.output_dim:
         raise ConversionError(
             f"The face projector gives tokens {shape.resampler and shape.resampler.output_dim} wide and the UNet takes "

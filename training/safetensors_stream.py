@@ -1,7 +1,4 @@
-"""A safetensors file written tensor by tensor, so that large files are made in little memory.
-
-The format: eight bytes with the header's length, a JSON header with every tensor's type, shape and place, the bytes.
-"""
+"""A safetensors file written tensor by tensor, so that large files are made in little memory."""
 
 import json
 import os
@@ -12,16 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-_NAMES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
+from model_patches.weight_kinds.header import DTYPES
+
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from model_patches.checkpoints import CLIP_CONFIG_KEY
+from model_patches.weight_kinds.small_clip import CLIP_CONFIG_KEY
 
 #: The file for the node, in the folder.
 NODE_FILE = "clip_vision.safetensors"

@@ -1,11 +1,12 @@
-"""UNets for training: Stable Diffusion's from a folder, or one of its layout at any width, with fresh weights."""
+"""UNets for training: Stable Diffusion's from a folder, or one of its family at any width, with fresh weights."""
 
 from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
 
-from model_patches.unet_layout import HEADS, UNetLayout
+from model_patches.unet_family import SD1, Heads, UNetFamily
+from model_patches.unet_layout import UNetLayout
 
 from .errors import TrainingError
 
@@ -13,8 +14,8 @@ from .errors import TrainingError
 GAIN = 2.0
 
 
-def small_unet(layout: UNetLayout, seed: int) -> UNet2DConditionModel:
-    """A UNet of Stable Diffusion 1.x's architecture with fresh weights, the same for the same seed.
+def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
+    """A UNet of Stable Diffusion's architecture with fresh weights, the same for the same seed.
 
     They are diffusers' own but for self-attention, see :func:`_look_at_what_is_alike`.
     """
@@ -23,13 +24,17 @@ def small_unet(layout: UNetLayout, seed: int) -> UNet2DConditionModel:
         torch.manual_seed(seed)
         unet = UNet2DConditionModel(
             in_channels=layout.in_channels,
+            out_channels=layout.out_channels,
             block_out_channels=layout.widths,
             layers_per_block=layout.layers,
             down_block_types=tuple("CrossAttnDownBlock2D" if attending else "DownBlock2D" for attending in attends),
             up_block_types=tuple("CrossAttnUpBlock2D" if attending else "UpBlock2D" for attending in attends[::-1]),
             cross_attention_dim=layout.context_dim,
-            attention_head_dim=HEADS,
+            # Of every level; diffusers' name for it is a known mistake.
+            attention_head_dim=family.heads.counts(layout.widths),
             use_linear_projection=layout.linear,
+            class_embed_type="projection" if layout.class_dim else None,
+            projection_class_embeddings_input_dim=layout.class_dim or None,
         )
         _look_at_what_is_alike(unet)
     return unet
@@ -60,3 +65,23 @@ def trained_unet(folder: Path) -> UNet2DConditionModel:
             "or write 'base: {widths: …}' for a small one of your own."
         )
     return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", local_files_only=True)
+
+
+def heads_of(unet: UNet2DConditionModel) -> Heads:
+    """How a UNet's levels are cut into heads, which its weights do not tell.
+
+    Raises:
+        TrainingError: neither their number nor their width is the same everywhere.
+    """
+    widths = unet.config.block_out_channels
+    counts = unet.config.num_attention_heads or unet.config.attention_head_dim
+    counts = (counts,) * len(widths) if isinstance(counts, int) else tuple(counts)
+    if len(set(counts)) == 1:
+        return Heads(number=counts[0])
+    sides = {width / count for width, count in zip(widths, counts, strict=True)}
+    if len(sides) == 1 and (side := sides.pop()).is_integer():
+        return Heads(width=int(side))
+    raise TrainingError(
+        f"The base UNet has {', '.join(map(str, counts))} heads on levels {', '.join(map(str, widths))} wide. A weight "
+        "file can state one number of heads, or one width of them: take another base."
+    )

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from model_patches.checkpoints import DENOISING, REFERENCE
 from model_patches.sites import Site
 from model_patches.source import width_of
 from model_patches.unet_layout import HEAD, UNetLayout
+from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
@@ -20,7 +20,7 @@ from ..diffusers_binding import Memories, conditioned, transformer_blocks
 from ..draws import Draws
 from ..errors import TrainingError
 from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise, squared_error
-from ..unets import small_unet, trained_unet
+from ..unets import heads_of, small_unet, trained_unet
 from .base import Batch, Method, Sampler, tensor
 from .base import field as field_of
 
@@ -73,6 +73,7 @@ class DualUNet(Method, Sampler):
         build = (lambda: small_unet(base.layout(), seed)) if isinstance(base, SmallUNet) else lambda: trained_unet(base)
         #: Both begin with the same weights.
         self.denoising, self.reference = build(), build()
+        self.heads = heads_of(self.denoising)
         if options.checkpointing:
             self.denoising.enable_gradient_checkpointing()
         self.noise = options.schedule.scheduler()
@@ -193,7 +194,7 @@ class DualUNet(Method, Sampler):
             **{DENOISING + key: tensor for key, tensor in self.denoising.state_dict().items()},
             **{REFERENCE + key: t for key, t in self.reference.state_dict().items() if key not in HEAD},
             **self.modules_between.state_dict(),
-        }, {}
+        }, self.heads.metadata()
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of :meth:`weights`."""

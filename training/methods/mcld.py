@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from model_patches.attention.token_masks import soft_grid
-from model_patches.checkpoints import FACE_MODEL_KEY, HEADS_KEY, mcld_metadata
 from model_patches.conditions import MFCACondition, ReferenceCondition
 from model_patches.networks.mcld import MCLD as Modules
 from model_patches.networks.mcld import MCLDShape
 from model_patches.networks.resampler import ResamplerShape
+from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, FACE_MODEL_KEY, mcld_metadata
 from preprocessors.densepose import GROUPS
 from preprocessors.labels import LIP_20
 
@@ -176,6 +176,6 @@ class MCLD(DualUNet):
         return super().losses(batch, prediction, truth, weights) | {"face": self.options.face_loss * error}
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        tensors, _ = super().weights()
-        header = {HEADS_KEY: str(self.options.face_projector.heads), FACE_MODEL_KEY: self.options.face_model}
-        return tensors, mcld_metadata() | header
+        tensors, header = super().weights()
+        face = {FACE_HEADS_KEY: str(self.options.face_projector.heads), FACE_MODEL_KEY: self.options.face_model}
+        return tensors, header | mcld_metadata() | face

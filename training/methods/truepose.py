@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from model_patches.attention.hpfa import Reweighting
-from model_patches.checkpoints import truepose_metadata
 from model_patches.conditions import CAACondition, HPFACondition, ReferenceCondition, SourceCondition
 from model_patches.networks.truepose import TruePose as Modules
 from model_patches.networks.truepose import TruePoseShape
+from model_patches.weight_kinds.truepose import truepose_metadata
 from preprocessors.keypoints import Frame
 from preprocessors.labels import LIP_20
 from preprocessors.selection import implied_labels
@@ -148,5 +148,5 @@ class TruePose(DualUNet):
         return ~dropped(draws.uniform(), self.options.drop)
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        tensors, _ = super().weights()
-        return tensors, truepose_metadata(self.options.schedule.prediction)
+        tensors, header = super().weights()
+        return tensors, header | truepose_metadata(self.options.schedule.prediction)
