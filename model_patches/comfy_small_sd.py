@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .comfy_blocks import context_width, transformer_blocks
-from .comfy_networks import host_operations, host_patcher
+from .comfy_networks import give_weights, host_operations, host_patcher
 from .comfy_unet import host_model
 from .networks.truepose import TruePose, TruePoseShape
 from .source import width_of
@@ -82,7 +82,7 @@ class SmallSD:
 def seed_weights(network: nn.Module, seed: int) -> nn.Module:
     """Fill a network with reproducible weights: matrices by fan-in, norms with 1, biases with 0."""
     generator = torch.Generator().manual_seed(seed)
-    for parameter in network.parameters():
+    for parameter in give_weights(network).parameters():
         fan_in = parameter[0].numel() if parameter.ndim > 1 else parameter.numel()
         parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * fan_in**-0.5)
     for module in network.modules():
@@ -93,12 +93,17 @@ def seed_weights(network: nn.Module, seed: int) -> nn.Module:
     return network
 
 
-def build_model(sizes: SmallSD, seed: int, dtype: torch.dtype = torch.float32) -> Any:
-    """An untrained MODEL: the host's UNet and its ε-prediction, at small width."""
+def build_model(sizes: SmallSD, seed: int, dtype: torch.dtype = torch.float32, disable_dynamic: bool = False) -> Any:
+    """An untrained MODEL: the host's UNet and its ε-prediction, at small width.
+
+    ``disable_dynamic`` is as :func:`host_patcher` has it.
+    """
     config_class = comfy.supported_models.SDXL if sizes.xl else comfy.supported_models.SD15
     model = host_model(config_class, sizes.unet_config(), dtype)
     seed_weights(model.diffusion_model.to(dtype), seed)
-    return host_patcher(model)
+    patcher = host_patcher(model, disable_dynamic)
+    patcher.cached_patcher_init = (build_model, (sizes, seed, dtype))
+    return patcher
 
 
 def build_vae(seed: int, width: int = 32) -> Any:

@@ -71,7 +71,9 @@ def host_model(config_class: Callable[[dict[str, Any]], Any], unet_config: dict[
     return config.get_model({}, device=comfy.model_management.unet_offload_device())
 
 
-def load_unet(state: Mapping[str, Tensor], name: str, family: UNetFamily, headless: bool = False) -> Any:
+def load_unet(
+    state: Mapping[str, Tensor], name: str, family: UNetFamily, headless: bool = False, disable_dynamic: bool = False
+) -> Any:
     """A MODEL from a UNet's weights in diffusers' names.
 
     Args:
@@ -79,6 +81,7 @@ def load_unet(state: Mapping[str, Tensor], name: str, family: UNetFamily, headle
         name: what it is, for errors.
         family: what the weights do not tell: heads, how the MODEL predicts, what its schedule is.
         headless: without ``conv_norm_out`` and ``conv_out``, as a reference network is published.
+        disable_dynamic: as :func:`host_patcher` has it.
 
     Raises:
         PatchError: keys are missing, or there are others.
@@ -99,8 +102,9 @@ def load_unet(state: Mapping[str, Tensor], name: str, family: UNetFamily, headle
         weight_dtype=state["conv_in.weight"].dtype,
     )
     model = host_model(partial(config_class, family=family), config, dtype)
-    model.load_model_weights({names[key]: tensor for key, tensor in weights.items()}, "")
-    return host_patcher(model)
+    # Layers that wait for a file take its tensors as they are.
+    model.load_model_weights({names[key]: tensor.to(dtype) for key, tensor in weights.items()}, "")
+    return host_patcher(model, disable_dynamic)
 
 
 def unet_config(layout: UNetLayout, family: UNetFamily) -> dict[str, Any]:

@@ -12,13 +12,18 @@ from .weight_kinds.kind import WeightKind
 
 
 def load_weights(
-    kind: WeightKind, state: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None
+    kind: WeightKind,
+    state: Mapping[str, Tensor],
+    name: str,
+    metadata: Mapping[str, str] | None,
+    disable_dynamic: bool = False,
 ) -> tuple[Any, ...]:
     """The networks of a file, each in a patcher of the host: its UNets in the kind's order, then its modules.
 
     Args:
         state, metadata: tensors and header of the file.
         name: the file's name, for errors.
+        disable_dynamic: as :func:`host_patcher` has it.
 
     Raises:
         PatchError: another kind of file, or an incomplete one.
@@ -26,6 +31,7 @@ def load_weights(
     parts = take_apart(kind, state, name, metadata)
     network = build(kind, parts.modules, metadata, host_operations())
     unets = (
-        load_unet(weights, f"{part.title} in '{name}'", part.family, part.headless) for part, weights in parts.unets
+        load_unet(weights, f"{part.title} in '{name}'", part.family, part.headless, disable_dynamic)
+        for part, weights in parts.unets
     )
-    return *unets, host_patcher(network)
+    return *unets, host_patcher(network, disable_dynamic)

@@ -69,9 +69,9 @@ class MannequinFitImage(io.ComfyNode):
                 person_input(),
             ],
             outputs=[
-                io.Image.Output(tooltip="The photos at that size."),
-                io.Mask.Output(tooltip="White where it shows the photo, black in the bars."),
-                Placement.Output("placement", tooltip="Where it came from, for Paste Back."),
+                io.Image.Output(display_name="IMAGE", tooltip="The photos at that size."),
+                io.Mask.Output(display_name="MASK", tooltip="White where it shows the photo, black in the bars."),
+                Placement.Output("placement", display_name="PLACEMENT", tooltip="Where it came from, for Paste Back."),
             ],
         )
 
@@ -124,7 +124,7 @@ class MannequinPasteBack(io.ComfyNode):
                     tooltip="Where in the result to paste; of any size. Not connected: everywhere.",
                 ),
             ],
-            outputs=[io.Image.Output(tooltip="The photo with the result in it.")],
+            outputs=[io.Image.Output(display_name="IMAGE", tooltip="The photo with the result in it.")],
         )
 
     @classmethod

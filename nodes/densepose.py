@@ -42,7 +42,11 @@ class MannequinLoadDensePose(io.ComfyNode):
                     tooltip="densepose_r50_fpn_dl.torchscript, or densepose_r101_fpn_dl.torchscript, which MCLD used.",
                 )
             ],
-            outputs=[DensePoseNetwork.Output("densepose_net", tooltip="The network, for Detect DensePose.")],
+            outputs=[
+                DensePoseNetwork.Output(
+                    "densepose_net", display_name="DENSEPOSE_NET", tooltip="The network, for Detect DensePose."
+                )
+            ],
         )
 
     @classmethod
@@ -92,7 +96,7 @@ class MannequinDetectDensePose(io.ComfyNode):
                     tooltip="Short side of the picture the network sees, in pixels; 800 is what it was tested at.",
                 ),
             ],
-            outputs=[DensePose.Output("densepose", tooltip="I, U and V of every pixel.")],
+            outputs=[DensePose.Output("densepose", display_name="DENSEPOSE", tooltip="I, U and V of every pixel.")],
         )
 
     @classmethod
@@ -125,7 +129,7 @@ class MannequinImportDensePose(io.ComfyNode):
                     tooltip="What red, green and blue hold. Auto takes the order in which the part indices fit.",
                 ),
             ],
-            outputs=[DensePose.Output("densepose", tooltip="I, U and V of every pixel.")],
+            outputs=[DensePose.Output("densepose", display_name="DENSEPOSE", tooltip="I, U and V of every pixel.")],
         )
 
     @classmethod
@@ -155,7 +159,7 @@ class MannequinDensePoseImage(io.ComfyNode):
                     tooltip="VUI: MCLD's pose image. IUV: the usual file. parts: a colour a part, for ControlNets.",
                 ),
             ],
-            outputs=[io.Image.Output(tooltip="The picture. Save it as PNG; JPEG destroys it.")],
+            outputs=[io.Image.Output(display_name="IMAGE", tooltip="The picture. Save it as PNG; JPEG destroys it.")],
         )
 
     @classmethod
@@ -178,7 +182,7 @@ class MannequinDensePoseMask(io.ComfyNode):
                 DensePose.Input("densepose", tooltip="From Detect DensePose or Import DensePose."),
                 parts_input(),
             ],
-            outputs=[io.Mask.Output(tooltip="White where any of the parts is.")],
+            outputs=[io.Mask.Output(display_name="MASK", tooltip="White where any of the parts is.")],
         )
 
     @classmethod

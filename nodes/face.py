@@ -112,7 +112,11 @@ class MannequinLoadFaceAnalysis(io.ComfyNode):
                     tooltip="A folder of models in models/insightface. MCLD was trained with antelopev2.",
                 )
             ],
-            outputs=[FaceNetwork.Output("face_net", tooltip="Detector and recogniser, for Embed Face.")],
+            outputs=[
+                FaceNetwork.Output(
+                    "face_net", display_name="FACE_NET", tooltip="Detector and recogniser, for Embed Face."
+                )
+            ],
         )
 
     @classmethod
@@ -157,7 +161,9 @@ class MannequinEmbedFace(io.ComfyNode):
                 ),
             ],
             outputs=[
-                FaceEmbedding.Output("face_embedding", tooltip="Identity of the faces, one row a picture."),
+                FaceEmbedding.Output(
+                    "face_embedding", display_name="FACE_EMBEDDING", tooltip="Identity of the faces, one row a picture."
+                ),
                 io.Mask.Output(
                     display_name="mask", tooltip="Box of the face that counted; black where there was none."
                 ),

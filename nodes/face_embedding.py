@@ -74,7 +74,11 @@ class MannequinLoadFaceEmbedding(io.ComfyNode):
                     tooltip="A saved face, in the input folder or marked [output]. Refresh the page to see new ones.",
                 )
             ],
-            outputs=[FaceEmbedding.Output("face_embedding", tooltip="The embedding as it was saved.")],
+            outputs=[
+                FaceEmbedding.Output(
+                    "face_embedding", display_name="FACE_EMBEDDING", tooltip="The embedding as it was saved."
+                )
+            ],
         )
 
     @classmethod

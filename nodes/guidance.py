@@ -38,7 +38,7 @@ class MannequinRegionBlendGuider(io.ComfyNode):
                     tooltip="ω of classifier-free guidance, for both branches (paper: 3.5).",
                 ),
             ],
-            outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
+            outputs=[io.Guider.Output(display_name="GUIDER", tooltip="For SamplerCustomAdvanced.")],
         )
 
     @classmethod

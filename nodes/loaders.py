@@ -1,7 +1,10 @@
 """Nodes that bring weights into a graph."""
 
+from functools import partial
+
 from comfy_api.latest import io
 
+from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_small_sd import load_clip_vision
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.weight_kinds.small_clip import SMALL_CLIP
@@ -31,7 +34,9 @@ class MannequinLoadTruePose(io.ComfyNode):
                     tooltip="A TruePose weight file in models/mannequin, recognised by its keys.",
                 )
             ],
-            outputs=[TruePoseWeights.Output("truepose", tooltip="TruePose's trained modules.")],
+            outputs=[
+                TruePoseWeights.Output("truepose", display_name="TRUEPOSE", tooltip="TruePose's trained modules.")
+            ],
         )
 
     @classmethod
@@ -73,8 +78,7 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        state, metadata = read_weights(weights)
-        return io.NodeOutput(*load_weights(TRUEPOSE_MODEL, state, weights, metadata))
+        return io.NodeOutput(*load_file(read_weights, partial(load_weights, TRUEPOSE_MODEL), weights))
 
     validate_inputs = any_name
 

@@ -1,6 +1,7 @@
 """MCLD: its weights, its tokens, multi-focal conditions aggregation, and the pose guider."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import comfy.model_management
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from ..model_patches.comfy_apply import apply_condition
 from ..model_patches.comfy_evaluation import NULL
+from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.conditions import MFCACondition
@@ -64,8 +66,7 @@ class MannequinLoadMCLD(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str) -> io.NodeOutput:
-        state, metadata = read_weights(weights)
-        return io.NodeOutput(*load_weights(MCLD_MODEL, state, weights, metadata))
+        return io.NodeOutput(*load_file(read_weights, partial(load_weights, MCLD_MODEL), weights))
 
     validate_inputs = any_name
 
@@ -186,7 +187,7 @@ class MannequinApplyMFCA(io.ComfyNode):
                 sites_input(),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, knowing photo, texture and face.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, knowing photo, texture and face.")],
         )
 
     @classmethod
@@ -234,7 +235,7 @@ class MannequinApplyPoseGuider(io.ComfyNode):
                 io.Image.Input("pose", tooltip="The target's DensePose to Image, in the convention VUI."),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, knowing the pose.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, knowing the pose.")],
         )
 
     @classmethod

@@ -1,6 +1,7 @@
 """Weight files in the host's model folders."""
 
 import functools
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from ..model_patches.errors import PatchError
 from ..model_patches.weight_kinds import check, recognise
 from ..model_patches.weight_kinds.header import HeaderError, read_header
 from ..model_patches.weight_kinds.kind import WeightKind
+from ..preprocessors.errors import reason
 
 Seen = TypeVar("Seen")
 
@@ -22,6 +24,8 @@ WEIGHTS_FOLDER = "mannequin"
 #: Weights that come with the pack; the autoencoder is for the host's own Load VAE.
 DEMO = Path(__file__).resolve().parent.parent / "weights"
 ENDINGS = {".safetensors", ".onnx", ".torchscript"}
+#: What a reader raises over a file that is no safetensors: the library's, or the host's own under dynamic VRAM.
+UNREADABLE = (SafetensorError, AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError, struct.error)
 #: Files about which is remembered what is in them.
 REMEMBERED = 4096
 
@@ -133,8 +137,8 @@ def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     path = weight_file(name, ".safetensors")
     try:
         return comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
-    except (SafetensorError, ValueError, OSError) as error:
+    except UNREADABLE as error:
         raise PatchError(
-            f"'{name}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another kind "
+            f"'{name}' cannot be read as safetensors ({reason(error)}). It is truncated or another kind "
             "of file: download it again and compare its size."
         ) from error

@@ -63,7 +63,7 @@ class MannequinLoadParser(io.ComfyNode):
                     tooltip="What its classes are. Auto reads their names, or counts them where there are none.",
                 ),
             ],
-            outputs=[ParserNetwork.Output("parser", tooltip="The network, for Parse Person.")],
+            outputs=[ParserNetwork.Output("parser", display_name="PARSER", tooltip="The network, for Parse Person.")],
         )
 
     @classmethod
@@ -93,7 +93,9 @@ class MannequinImportParsing(io.ComfyNode):
                 io.Image.Input("image", tooltip="The picture of labels."),
                 io.Combo.Input("label_set", options=list(LABEL_SETS), tooltip="Whose classes the picture shows."),
             ],
-            outputs=[Parsing.Output("parsing", tooltip="A label for every pixel (LIP's twenty).")],
+            outputs=[
+                Parsing.Output("parsing", display_name="PARSING", tooltip="A label for every pixel (LIP's twenty).")
+            ],
         )
 
     @classmethod

@@ -40,7 +40,9 @@ class MannequinParsePerson(io.ComfyNode):
                     tooltip="From Load Parser. Not connected: the bundled coarse parsing; nothing to download.",
                 ),
             ],
-            outputs=[Parsing.Output("parsing", tooltip="A label for every pixel (LIP's twenty).")],
+            outputs=[
+                Parsing.Output("parsing", display_name="PARSING", tooltip="A label for every pixel (LIP's twenty).")
+            ],
         )
 
     @classmethod
@@ -63,7 +65,7 @@ class MannequinPreviewParsing(io.ComfyNode):
                 io.Image.Input("image", tooltip="The photo the parsing was made from."),
                 Parsing.Input("parsing", tooltip="From Parse Person."),
             ],
-            outputs=[io.Image.Output(tooltip="Photo, colours and legend.")],
+            outputs=[io.Image.Output(display_name="IMAGE", tooltip="Photo, colours and legend.")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
@@ -90,7 +92,7 @@ class MannequinParsingMask(io.ComfyNode):
                 Parsing.Input("parsing", tooltip="From Parse Person."),
                 labels_input("Upper-clothes, Pants"),
             ],
-            outputs=[io.Mask.Output(tooltip="White where any of the labels is.")],
+            outputs=[io.Mask.Output(display_name="MASK", tooltip="White where any of the labels is.")],
         )
 
     @classmethod
@@ -157,7 +159,7 @@ class MannequinSelectParsing(io.ComfyNode):
                 Parsing.Input("parsing", tooltip="Parsing of the source."),
                 PoseKeypoint.Input("pose", tooltip="Keypoints of the target."),
             ],
-            outputs=[io.Mask.Output(tooltip="M of Eq. 6, for Apply HPFA.")],
+            outputs=[io.Mask.Output(display_name="MASK", tooltip="M of Eq. 6, for Apply HPFA.")],
         )
 
     @classmethod
@@ -184,7 +186,11 @@ class MannequinEncodeRegions(io.ComfyNode):
                 io.Image.Input("image", tooltip="The source photo."),
                 Parsing.Input("parsing", tooltip="Its parsing."),
             ],
-            outputs=[RegionEmbeddings.Output("regions", tooltip="An embedding for every label that occurs.")],
+            outputs=[
+                RegionEmbeddings.Output(
+                    "regions", display_name="REGION_EMBEDDINGS", tooltip="An embedding for every label that occurs."
+                )
+            ],
         )
 
     @classmethod

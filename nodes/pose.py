@@ -44,7 +44,9 @@ class MannequinDetectPose(io.ComfyNode):
                 ),
                 person_input(),
             ],
-            outputs=[PoseKeypoint.Output("pose", tooltip="Keypoints, in pixels of the photo.")],
+            outputs=[
+                PoseKeypoint.Output("pose", display_name="POSE_KEYPOINT", tooltip="Keypoints, in pixels of the photo.")
+            ],
         )
 
     @classmethod
@@ -72,7 +74,11 @@ class MannequinChoosePerson(io.ComfyNode):
                 *people_inputs(),
                 person_input(),
             ],
-            outputs=[PoseKeypoint.Output("chosen", tooltip="The same frames, with the people who count.")],
+            outputs=[
+                PoseKeypoint.Output(
+                    "chosen", display_name="POSE_KEYPOINT", tooltip="The same frames, with the people who count."
+                )
+            ],
         )
 
     @classmethod
@@ -115,7 +121,11 @@ class MannequinRetargetPose(io.ComfyNode):
                 ),
             ],
             outputs=[
-                PoseKeypoint.Output("retargeted", tooltip="OpenPose-18 keypoints, in pixels of the source photo.")
+                PoseKeypoint.Output(
+                    "retargeted",
+                    display_name="POSE_KEYPOINT",
+                    tooltip="OpenPose-18 keypoints, in pixels of the source photo.",
+                )
             ],
         )
 
@@ -153,7 +163,7 @@ class MannequinDrawPose(io.ComfyNode):
                     tooltip="1 is OpenPose's: 4 pixels from the middle of a line to its edge in a 512-pixel picture.",
                 ),
             ],
-            outputs=[io.Image.Output(tooltip="The skeleton.")],
+            outputs=[io.Image.Output(display_name="IMAGE", tooltip="The skeleton.")],
         )
 
     @classmethod

@@ -65,7 +65,11 @@ class MannequinSavePose(io.ComfyNode):
                     ),
                 ),
             ],
-            outputs=[PoseKeypoint.Output("saved", tooltip="The same pose, for what comes next.")],
+            outputs=[
+                PoseKeypoint.Output(
+                    "saved", display_name="POSE_KEYPOINT", tooltip="The same pose, for what comes next."
+                )
+            ],
             is_output_node=True,
         )
 
@@ -107,7 +111,11 @@ class MannequinLoadPose(io.ComfyNode):
                 _canvas_input("width"),
                 _canvas_input("height"),
             ],
-            outputs=[PoseKeypoint.Output("pose", tooltip="What the file holds, face and hands included.")],
+            outputs=[
+                PoseKeypoint.Output(
+                    "pose", display_name="POSE_KEYPOINT", tooltip="What the file holds, face and hands included."
+                )
+            ],
         )
 
     @classmethod

@@ -28,7 +28,7 @@ class MannequinApplyReference(io.ComfyNode):
                 sites_input(),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, looking at the source.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, looking at the source.")],
         )
 
     @classmethod

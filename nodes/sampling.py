@@ -19,7 +19,9 @@ class MannequinDDIMSampler(io.ComfyNode):
                 "ComfyUI's own DDIM comes within a thousandth of it; this one is for comparisons."
             ),
             inputs=[],
-            outputs=[io.Sampler.Output(tooltip="For SamplerCustom, with BasicScheduler's 'simple'.")],
+            outputs=[
+                io.Sampler.Output(display_name="SAMPLER", tooltip="For SamplerCustom, with BasicScheduler's 'simple'.")
+            ],
         )
 
     @classmethod

@@ -44,7 +44,11 @@ class MannequinSourceNet(io.ComfyNode):
                     tooltip="What its cross-attention sees: one caption, or MCLD's source_token. Default: nothing.",
                 ),
             ],
-            outputs=[SourceNetwork.Output("source", tooltip="SourceNet and its image: for HPFA, CAA and reference.")],
+            outputs=[
+                SourceNetwork.Output(
+                    "source", display_name="SOURCE_NET", tooltip="SourceNet and its image: for HPFA, CAA and reference."
+                )
+            ],
         )
 
     @classmethod

@@ -129,7 +129,7 @@ class MannequinTextureMask(io.ComfyNode):
             category="Mannequin/MCLD",
             description="Where body parts lie in a texture map, for editing it with ComfyUI's own mask nodes.",
             inputs=[parts_input()],
-            outputs=[io.Mask.Output(tooltip="512×512, white where any of the parts is.")],
+            outputs=[io.Mask.Output(display_name="MASK", tooltip="512×512, white where any of the parts is.")],
         )
 
     @classmethod

@@ -77,7 +77,7 @@ class MannequinApplyHPFA(io.ComfyNode):
                 sites_input(),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, looking at the source.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, looking at the source.")],
         )
 
     @classmethod
@@ -147,7 +147,7 @@ class MannequinApplyCAA(io.ComfyNode):
                 sites_input(),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, aligned with the neglected regions.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, aligned with the neglected regions.")],
         )
 
     @classmethod
@@ -193,7 +193,7 @@ class MannequinApplyPoseEncoder(io.ComfyNode):
                 io.Image.Input("pose", tooltip="The target pose, from Draw Pose; any size of the target's aspect."),
                 *scope_inputs(),
             ],
-            outputs=[io.Model.Output(tooltip="The model, knowing the pose.")],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, knowing the pose.")],
         )
 
     @classmethod

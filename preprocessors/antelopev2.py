@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import ConditionError
+from .errors import ConditionError, reason
 from .face_embedding import WIDTH
 from .face_packs import expected_tree
 from .onnx import runtime
@@ -149,9 +149,9 @@ def load_analyser(name: str, folder: Path) -> FaceAnalyser:
         # insightface asserts that there is a detector.
         raise ConditionError(_lacks("network that finds faces", name, folder, present)) from error
     except (*_damaged(), ValueError, TypeError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConditionError(
-            f"insightface cannot read the models in {folder} ({reason}). One is damaged: unpack the zip file again."
+            f"insightface cannot read the models in {folder} ({reason(error)}). One is damaged: unpack the zip file "
+            "again."
         ) from error
     if "recognition" not in app.models:
         raise ConditionError(_lacks("network that recognises faces", name, folder, present))
@@ -194,7 +194,7 @@ def _insightface() -> Callable:
         ) from error
     except ImportError as error:
         raise ConditionError(
-            f"insightface is installed and cannot be loaded ({str(error).splitlines()[0]}). If this names libGL, put "
+            f"insightface is installed and cannot be loaded ({reason(error)}). If this names libGL, put "
             "opencv-python-headless in place of opencv-python. Everything else in Mannequin works without it."
         ) from error
     return FaceAnalysis

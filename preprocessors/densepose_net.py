@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .densepose import PARTS, DensePose
-from .errors import ConditionError
+from .errors import ConditionError, reason
 from .images import check_image
 from .people import OnNoPerson, Place, choose
 
@@ -57,7 +57,7 @@ def load(file: Path) -> DensePoseNet:
         return DensePoseNet(torch.jit.load(file, map_location="cpu").eval())
     except (RuntimeError, ValueError, OSError) as error:
         raise ConditionError(
-            f"'{file.name}' cannot be read as TorchScript ({str(error).strip().splitlines()[0]}). It is cut short or "
+            f"'{file.name}' cannot be read as TorchScript ({reason(error)}). It is cut short or "
             "another kind of file: take densepose_r50_fpn_dl.torchscript as comfyui_controlnet_aux uses it."
         ) from error
 

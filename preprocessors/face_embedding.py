@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import ConditionError
+from .errors import ConditionError, reason
 
 #: Length of ArcFace's vectors.
 WIDTH = 512
@@ -81,7 +81,7 @@ def load_embedding(file: Path) -> FaceEmbedding:
             raw = content.get_tensor("raw") if "raw" in names else torch.zeros(0)
     except (SafetensorError, OSError) as error:
         raise ConditionError(
-            f"'{file.name}' cannot be read as safetensors ({str(error).splitlines()[0]}). It is truncated or another "
+            f"'{file.name}' cannot be read as safetensors ({reason(error)}). It is truncated or another "
             "kind of file: save the face again with Save Face Embedding."
         ) from error
     if metadata.get("format") != FORMAT or raw.ndim != 2 or 0 in raw.shape:

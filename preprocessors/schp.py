@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import ConditionError
+from .errors import ConditionError, reason
 from .images import crop_square
 from .label_sets import LABEL_SETS, SCHP_SETS, LabelSet, choose_label_set, largest_label
 from .onnx import runtime
@@ -114,10 +114,9 @@ def load(file: Path, label_set: str = "auto") -> SCHP:
     try:
         session = runtime.open_session(file)
     except (*runtime.errors(), ValueError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConditionError(
-            f"'{file.name}' cannot be read as ONNX ({reason}). It is cut short or another kind of file: download it "
-            "again and compare its size."
+            f"'{file.name}' cannot be read as ONNX ({reason(error)}). It is cut short or another kind of file: "
+            "download it again and compare its size."
         ) from error
     shape = session.get_inputs()[0].shape
     if len(session.get_inputs()) != 1 or len(shape) != 4 or shape[1] not in (3, *_free(shape[1])):

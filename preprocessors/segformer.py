@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from .errors import ConditionError
+from .errors import ConditionError, reason
 from .label_sets import LabelSet, choose_label_set, largest_label
 
 WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
@@ -125,10 +125,9 @@ def _network(folder: Path) -> Any:
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConditionError(
-            f"The SegFormer in '{folder.name}' cannot be read ({reason}). Its files are cut short or do not belong "
-            "together: download config.json and model.safetensors again and compare their sizes."
+            f"The SegFormer in '{folder.name}' cannot be read ({reason(error)}). Its files are cut short or do not "
+            "belong together: download config.json and model.safetensors again and compare their sizes."
         ) from error
     missing = sorted(report["missing_keys"])
     if missing:

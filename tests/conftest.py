@@ -59,7 +59,6 @@ def golden():
 @pytest.fixture(params=["patches are copied", "patches are shared"])
 def cloning(request, monkeypatch):
     """Both ways in which versions of the host clone a model."""
-    if request.param == "patches are shared":
-        from small import share_patches
+    from small import share_patches
 
-        share_patches(monkeypatch)
+    share_patches(monkeypatch, request.param == "patches are shared")

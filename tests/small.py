@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import comfy.model_patcher
 import comfy.sample
+import comfy.utils
 import torch
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import context_width, transformer_blocks
@@ -121,12 +122,20 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a.float() - b.float()).abs().max())
 
 
-def share_patches(monkeypatch) -> None:
-    """Let the host's ``clone()`` do what newer versions do: copy dictionaries and lists, share patch objects."""
+def share_patches(monkeypatch, shared: bool = True) -> None:
+    """Let the host's ``clone()`` do what newer versions do: copy dictionaries and lists, share patch objects.
+
+    Or what older versions do, where not ``shared``: copy it all.
+    """
+    if hasattr(comfy.utils, "deepcopy_list_dict"):
+        if not shared:
+            monkeypatch.setattr(comfy.utils, "deepcopy_list_dict", copy.deepcopy)
+        return
 
     def containers(value, memo=None):
         if isinstance(value, dict):
             return {key: containers(entry) for key, entry in value.items()}
         return [containers(entry) for entry in value] if isinstance(value, list) else value
 
-    monkeypatch.setattr(comfy.model_patcher, "copy", SimpleNamespace(deepcopy=containers, copy=copy.copy))
+    if shared:
+        monkeypatch.setattr(comfy.model_patcher, "copy", SimpleNamespace(deepcopy=containers, copy=copy.copy))

@@ -81,3 +81,18 @@ def test_the_bundled_networks_can_be_freed():
     anything = torch.zeros(1)
     assert MannequinFreePreprocessors.execute(anything=anything)[0] is anything
     assert not onnx.network.cache_info().currsize
+
+
+def test_both_ways_of_cloning_are_tried(cloning, request):
+    """Whichever of them is this host's own."""
+
+    class Patch:
+        pass
+
+    first = model()
+    first.set_model_attn1_patch(Patch())
+    patches = [
+        patcher.model_options["transformer_options"]["patches"]["attn1_patch"] for patcher in (first, first.clone())
+    ]
+    assert patches[0] is not patches[1]
+    assert (patches[0][0] is patches[1][0]) == ("shared" in request.node.callspec.id)

@@ -50,6 +50,12 @@ class TestNode:
         for socket in [*schema.inputs, *schema.outputs]:
             assert socket.tooltip and socket.tooltip.endswith((".", "noise)")), f"{socket} has no tooltip"
 
+    def test_outputs_are_labelled_alike_on_every_host(self, node):
+        """Without a display name, older versions show the type and newer ones the id."""
+        outputs = node.GET_SCHEMA().outputs
+        assert all(output.display_name for output in outputs)
+        assert [output.display_name for output in outputs] == node.RETURN_NAMES
+
     def test_its_id_is_literal_in_the_source(self, node):
         """The Manager finds nodes by reading, not by running."""
         sources = [path.read_text(encoding="utf-8") for path in (ROOT / "nodes").glob("*.py")]
@@ -162,7 +168,9 @@ def test_project_metadata():
     assert re.fullmatch(r"\d+\.\d+\.\d+", project["project"]["version"])
     assert {"face", "gpu", "training", "dev"} <= project["project"]["optional-dependencies"].keys()
     comfy = project["tool"]["comfy"]
-    assert comfy["DisplayName"] == "Mannequin: Pose Transfer" and comfy["requires-comfyui"] == ">=0.3.75"
+    assert comfy["DisplayName"] == "Mannequin: Pose Transfer"
+    floor = re.fullmatch(r">=(\d+\.\d+\.\d+)", comfy["requires-comfyui"])[1]
+    assert f"ComfyUI {floor} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert (ROOT / "web" / comfy["Icon"].rsplit("/", 1)[1]).is_file()
     assert (ROOT / "web" / comfy["Banner"].rsplit("/", 1)[1]).is_file()
 

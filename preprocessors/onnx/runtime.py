@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import ConditionError
+from ..errors import ConditionError, reason
 
 
 def found() -> bool:
@@ -32,7 +32,7 @@ def needed(by: str) -> ModuleType:
         return _imported()
     except ImportError as error:
         absent = isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime"
-        state = "is not installed" if absent else f"cannot be loaded ({str(error).splitlines()[0]})"
+        state = "is not installed" if absent else f"cannot be loaded ({reason(error)})"
         first = "" if absent else "remove both and "
         raise ConditionError(
             f"{by} needs onnxruntime, which {state}: {first}install onnxruntime, or onnxruntime-gpu for an NVIDIA "
