@@ -376,16 +376,20 @@ def test_the_host_is_given_every_network(plain, monkeypatch):
     net = source(other)
     mine = apply_condition(plain, HPFACondition(body_mask(), weights=weights.model), net, "all", DEFAULT, weights)
     assert weights in mine.model_patches_models()
-    loaded = []
-    load = comfy.model_management.load_models_gpu
-    monkeypatch.setattr(
-        comfy.model_management,
-        "load_models_gpu",
-        lambda models, *a, **k: (loaded.extend(models), load(models, *a, **k)),
-    )
-    sample(mine)
-    assert loaded[0].model is other.model, "SourceNet is loaded for its pass"
-    assert {patcher.model for patcher in loaded} == {other.model, plain.model, weights.model}
+    first, later = [], set()
+    run_source = comfy_run.run_source
+
+    def loaded() -> set:
+        return {entry.model.model for entry in comfy.model_management.current_loaded_models}
+
+    def spy(net, patcher, *arguments):
+        run_source(net, patcher, *arguments)
+        first.append((patcher.model, patcher.model in loaded()))
+
+    monkeypatch.setattr(comfy_run, "run_source", spy)
+    sample(mine, callback=lambda *step: later.update(loaded()))
+    assert first == [(other.model, True)], "SourceNet is loaded for its pass"
+    assert {plain.model, weights.model} <= later
 
 
 def test_pose_acts_on_condition_and_null_alike():
