@@ -44,7 +44,7 @@ class Column:
         return [f"tests/{word}" if word.startswith("test_") else word for word in self.words]
 
 
-CONTRACT = ("test_contract.py", "-k", "not sdxl")
+CONTRACT = ("test_contract.py", "test_conds.py", "test_joint_attention.py", "test_run_weights.py", "-k", "not sdxl")
 WEIGHTS = ("test_trained_weights.py", "test_checkpoints.py", "test_nodes.py", "test_lazy_layers.py")
 COLUMNS = {
     "import": Column(
@@ -55,6 +55,7 @@ COLUMNS = {
         )
     ),
     "contract": Column(CONTRACT),
+    "other nodes": Column(("test_other_nodes.py", "-k", "not sdxl")),
     "methods": Column(("test_mcld.py", "test_guidance.py", "test_training_free.py")),
     "weights": Column((*WEIGHTS, "test_model_files.py")),
     "graphs": Column(("test_server_truepose.py", "test_server_workflows.py", "-k", "not front_end and not shared")),

@@ -182,6 +182,12 @@ def hires_fix(model: Patcher) -> Tensor:
     return comfy.sample.sample(model, *arguments, denoise=0.5, seed=6, disable_pbar=True)
 
 
+def from_node(node: type, *values) -> Callable[[Patcher], Patcher]:
+    """A node of the host that takes a MODEL first, in either of its forms."""
+    run = node.execute if hasattr(node, "execute") else getattr(node(), node.FUNCTION)
+    return lambda model: run(model, *values)[0]
+
+
 class Other(NamedTuple):
     """Another node: what it does to a MODEL, and how that MODEL is sampled."""
 
@@ -190,11 +196,11 @@ class Other(NamedTuple):
 
 
 OTHERS = {
-    "PAG": Other(lambda model: pag.PerturbedAttentionGuidance.execute(model, 3.0)[0]),
-    "SAG": Other(lambda model: sag.SelfAttentionGuidance.execute(model, 0.5, 2.0)[0]),
-    "FreeU": Other(lambda model: freelunch.FreeU().patch(model, 1.1, 1.2, 0.9, 0.2)[0]),
-    "HyperTile": Other(lambda model: hypertile.HyperTile.execute(model, 32, 2, 1, False)[0]),
-    "ToMe": Other(lambda model: tomesd.TomePatchModel.execute(model, 0.5)[0]),
+    "PAG": Other(from_node(pag.PerturbedAttentionGuidance, 3.0)),
+    "SAG": Other(from_node(sag.SelfAttentionGuidance, 0.5, 2.0)),
+    "FreeU": Other(from_node(freelunch.FreeU, 1.1, 1.2, 0.9, 0.2)),
+    "HyperTile": Other(from_node(hypertile.HyperTile, 32, 2, 1, False)),
+    "ToMe": Other(from_node(tomesd.TomePatchModel, 0.5)),
     "IPAdapter": Other(ipadapter),
     "attention couple": Other(attention_couple),
     "area": Other(run=area),

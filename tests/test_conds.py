@@ -11,7 +11,7 @@ from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.place import Place
 from mannequin.model_patches.scope import Scope
 from mannequin.nodes.conditioning import MannequinConditioning
-from other_nodes import SIDE, by_guider, plainly, words
+from other_nodes import SIDE, by_guider, from_node, plainly, words
 from small import difference, model, patched, source
 
 KINDS = ["hpfa", "hpfa, residual", "caa", "reference", "mfca", "pose"]
@@ -208,7 +208,7 @@ def test_perp_neg_without_its_negative_is_cfg_with_the_empty_prompt(base, kind):
 def test_the_old_perp_neg_node_too(base):
     wearing = mine(base, "hpfa")
     empty = words(seed=9)
-    old = perpneg.PerpNeg.execute(wearing, empty, 0.0)[0]
+    old = from_node(perpneg.PerpNeg, empty, 0.0)(wearing)
     expected = guided(comfy.samplers.CFGGuider, wearing, words(), empty)
     assert difference(plainly(old, negative=words(seed=4)), expected) < 1e-5 * float(expected.std())
 
@@ -240,7 +240,7 @@ def test_a_schedule_patched_behind_ours_moves_the_span(base, kind):
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
     def shifted(patcher):
-        return ModelSamplingDiscrete().patch(patcher, "v_prediction", True)[0]
+        return from_node(ModelSamplingDiscrete, "v_prediction", True)(patcher)
 
     def run(patcher):
         return plainly(patcher, steps=4, scheduler="simple")

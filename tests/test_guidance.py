@@ -13,14 +13,28 @@ from small import HEIGHT, WIDTH, conditioning, difference, model, patched, rando
 CFG = 3.5
 
 
-def guided(first, second, mask: torch.Tensor) -> torch.Tensor:
+CFG_PP = [name for name in comfy.samplers.KSAMPLER_NAMES if name.endswith("cfg_pp")]
+
+
+def guided(first, second, mask: torch.Tensor, sampler: str = "euler", cfg: float = CFG) -> torch.Tensor:
     guider = RegionBlendGuider(first, second, mask)
     guider.set_branches(conditioning(), conditioning(seed=4), conditioning(), conditioning(seed=4))
-    guider.set_cfg(CFG)
+    guider.set_cfg(cfg)
     latent = torch.zeros(1, 4, HEIGHT, WIDTH)
     noise = comfy.sample.prepare_noise(latent, 5)
     sigmas = comfy.samplers.calculate_sigmas(first.get_model_object("model_sampling"), "normal", 2)
-    return guider.sample(noise, latent, comfy.samplers.sampler_object("euler"), sigmas, seed=5, disable_pbar=True)
+    return guider.sample(noise, latent, comfy.samplers.sampler_object(sampler), sigmas, seed=5, disable_pbar=True)
+
+
+def alone(model, sampler: str, cfg: float = CFG) -> torch.Tensor:
+    """One branch under the host's own guider."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(conditioning(), conditioning(seed=4))
+    guider.set_cfg(cfg)
+    latent = torch.zeros(1, 4, HEIGHT, WIDTH)
+    noise = comfy.sample.prepare_noise(latent, 5)
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 2)
+    return guider.sample(noise, latent, comfy.samplers.sampler_object(sampler), sigmas, seed=5, disable_pbar=True)
 
 
 METHODS = {
@@ -50,6 +64,21 @@ def test_all_white_is_the_one_model_and_all_black_the_other(branches):
     base, first, second = branches
     assert difference(guided(first, second, torch.ones(1, 8, 8)), sample(first)) == 0.0
     assert difference(guided(first, second, torch.zeros(1, 8, 8)), sample(second)) == 0.0
+
+
+@pytest.mark.parametrize("cfg", [1.0, CFG])
+@pytest.mark.parametrize("sampler", CFG_PP)
+def test_samplers_that_ask_for_the_null_prediction_get_the_blend(branches, sampler, cfg):
+    """CFG++ steps along the null condition's noise: that is the branch's own where the mask is all one colour."""
+    _, first, second = branches
+    assert difference(guided(first, second, torch.ones(1, 8, 8), sampler, cfg), alone(first, sampler, cfg)) == 0.0
+    assert difference(guided(first, second, torch.zeros(1, 8, 8), sampler, cfg), alone(second, sampler, cfg)) == 0.0
+
+
+def test_a_mask_of_another_batch_is_named(branches):
+    _, first, second = branches
+    with pytest.raises(PatchError, match="The mask holds 3 images and the latent batch 1"):
+        guided(first, second, torch.ones(3, 8, 8))
 
 
 def test_halves_differ_from_both(branches):
