@@ -1,8 +1,9 @@
 """Conditions that add to cross-attention, in the host's UNet.
 
-The first of the host's ``attn2_patch`` sees the block's input before anybody changes it, the last of its
-``attn2_output_patch`` adds to the result when everybody is done: whatever other packs do to queries, batch and context
-in between, and whatever stands in attention's place, nobody is shadowed and no order matters.
+The first of a MODEL's ``attn2_patch`` sees the block's input before other nodes change it, the last of its
+``attn2_output_patch`` adds to the result when they are done: whatever other packs do to queries, batch and context in
+between, and whatever stands in attention's place, nobody is shadowed and no order matters. (Only what comes with a
+prompt's hooks runs before.)
 """
 
 import torch
@@ -13,7 +14,7 @@ from .comfy_evaluation import Rows
 from .comfy_host import Extra, site_of
 from .comfy_run import Binding, Run, check_region, check_rows
 from .conditions import Shared
-from .errors import said_by
+from .errors import PatchError, said_by
 from .sites import Site
 
 
@@ -52,6 +53,11 @@ class Added(Shared):
         chunks = self._run.rows(extra, n.shape[0])
         if all(chunk.part.null for chunk in chunks):
             return n
+        if x.shape[0] != n.shape[0]:
+            raise PatchError(
+                f"{bindings[0].node}: A prompt's hook changes the batch of cross-attention from {n.shape[0]} to "
+                f"{x.shape[0]} rows before anybody else sees it. Leave that hook out, or give its node the MODEL."
+            )
         return torch.cat([self._with(bindings, site, x, n, chunk, extra) for chunk in chunks])
 
     def _with(self, bindings: list[Binding], site: Site, x: Tensor, n: Tensor, chunk: Rows, extra: Extra) -> Tensor:
@@ -69,13 +75,14 @@ class Added(Shared):
         return result
 
     def _folded(self, binding: Binding, site: Site, chunk: Rows, x: Tensor) -> list[FoldedTokens]:
-        attention = self._run.blocks[site].attn2
+        run, part, attention = self._run, chunk.part, self._run.blocks[site].attn2
 
         def folded() -> list[FoldedTokens]:
-            parts = self._run.keys_values(binding, site, chunk.part, x)
-            return [fold(part, attention.heads, attention.to_q, attention.to_out, x.shape[-1]) for part in parts]
+            parts = run.keys_values(binding, site, part, x.new_empty(0, device=run.device))
+            return [fold(each, attention.heads, attention.to_q, attention.to_out, x.shape[-1]) for each in parts]
 
-        tokens = self._run.once(("folded", binding, site, chunk.part.hooks, x.device, x.dtype), folded)
+        made = run.weighed(("folded", binding, site), part, folded)
+        tokens = run.weighed(("folded", binding, site, x.device, x.dtype), part, lambda: [t.to(x) for t in made])
         with said_by(binding.node):
             check_rows(max((each.rows for each in tokens), default=1), chunk.images)
             check_region(binding.scope, chunk.images)

@@ -5,9 +5,11 @@ a cond with an area to the other lists, uuid and all; guiders name their lists a
 of their own. So the question is answered where the conds themselves are at hand, at every evaluation.
 """
 
+import functools
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from torch import Tensor
 
@@ -27,12 +29,17 @@ class Part(NamedTuple):
     Attributes:
         null: whether it is the null condition ∅, which no patch acts on.
         place: what it shows; None is a tile of unknown place.
-        hooks: under which weights it is computed; None is the model's own.
+        hooks: the hook group whose weights it is computed under; None is the model's own.
     """
 
     null: bool
     place: Place | None
-    hooks: Hashable = None
+    hooks: Any = None
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """How strong each of its hooks is. Keyframes change that, after an evaluation was announced."""
+        return () if self.hooks is None else tuple(hook.strength for hook in self.hooks.hooks)
 
 
 class Rows(NamedTuple):
@@ -44,10 +51,11 @@ class Rows(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """One evaluation's chunks by label and uuid, and how many images its latent has."""
+    """One evaluation: its chunks by label and uuid, how many images its latent has, and its noise level when asked."""
 
     parts: Mapping[tuple[int, Any], Part]
     batch: int
+    sigma: Callable[[], float]
 
 
 class Conds:
@@ -60,43 +68,49 @@ class Conds:
     def __init__(self, guider: Any = None):
         self._guider = guider
         self._given = {name: {cond["uuid"] for cond in conds} for name, conds in self._lists()}
+        self._null: dict[Any, bool] = {}
 
     def _lists(self) -> list[tuple[str, Sequence[dict]]]:
         conds = getattr(self._guider, "conds", None) or {}
         return [(name, entries) for name, entries in conds.items() if entries]
 
-    def evaluated(self, conds: Sequence[Sequence[dict] | None], latent: Tensor) -> Evaluation:
+    @property
+    def hooked(self) -> bool:
+        """Whether any of them is computed under other weights than the model's own."""
+        return any(cond.get("hooks") is not None for _, entries in self._lists() for cond in entries)
+
+    def evaluated(self, conds: Sequence[Sequence[dict] | None], latent: Tensor, sigma: Tensor) -> Evaluation:
         """What is evaluated: lists of conds, whose number is the label, over ``latent`` ``[B, C, h, w]``."""
+        self.judge()
         whole = (int(latent.shape[-2]), int(latent.shape[-1]))
         parts = {
-            (label, cond["uuid"]): Part(self._is_null(cond, label), _place(cond, whole), _hooks(cond))
+            (label, cond["uuid"]): Part(self.is_null(label, cond["uuid"]), _place(cond, whole), cond.get("hooks"))
             for label, entries in enumerate(conds)
             for cond in entries or ()
         }
-        return Evaluation(parts, latent.shape[0])
+        # Read once an evaluation, and only if somebody asks: a GPU would wait for it at every site.
+        return Evaluation(parts, latent.shape[0], functools.cache(lambda: float(sigma[0])))
 
-    def _is_null(self, cond: dict, label: int) -> bool:
+    def judge(self) -> None:
+        """Say of every cond of the guider whether it is ∅. What the host has copied gets a uuid of its own."""
         for name, entries in self._lists():
-            if any(cond is entry for entry in entries):
-                return self._is_null_in(name, entries, cond)
-        for name, uuids in self._given.items():
-            if cond["uuid"] in uuids:
-                # Copied once more on the way here.
-                return _says_null(cond, name)
+            for cond in entries:
+                if cond["uuid"] in self._given.get(name, ()):
+                    self._null[cond["uuid"]] = _says_null(cond, name)
+                    continue
+                if any(cond["uuid"] in uuids for uuids in self._given.values()):
+                    cond["uuid"] = uuid4()
+                if cond["uuid"] not in self._null:
+                    # Another list's area: its words, and so its nature, are of an own cond of this list.
+                    origin = next((entry for entry in entries if entry is not cond and _text(entry) is _text(cond)), {})
+                    self._null[cond["uuid"]] = _says_null(origin, name)
+
+    def is_null(self, label: int, uuid: Any) -> bool:
+        """Whether a chunk is ∅."""
+        if uuid in self._null:
+            return self._null[uuid]
         # Not of the guider: another pack evaluates it, to guide away from it (the old Perp-Neg's empty prompt).
-        return bool(self._given) or label == 1
-
-    def _is_null_in(self, name: str, entries: Sequence[dict], cond: dict) -> bool:
-        if cond["uuid"] in self._given.get(name, ()):
-            return _says_null(cond, name)
-        # The host's copy of another list's area: its words, and so its nature, are of an own cond of this list.
-        origin = next((entry for entry in entries if entry is not cond and _text(entry) is _text(cond)), {})
-        return _says_null(origin, name)
-
-    def without_evaluation(self, label: int, uuid: Any) -> bool:
-        """Whether a chunk is ∅ where the host's evaluation was passed by: only its label and uuid are known."""
-        names = [name for name, uuids in self._given.items() if uuid in uuids]
-        return bool(_NULL_NAME.search(names[0])) if names else label == 1
+        return bool(self._null) or label == 1
 
 
 def _says_null(cond: dict, name: str) -> bool:
@@ -120,34 +134,29 @@ def _place(cond: dict, whole: Grid) -> Place | None:
     return Place(whole, top, left, (min(whole[0] - top, height), min(whole[1] - left, width)))
 
 
-def _hooks(cond: dict) -> Hashable:
-    """A hook group and how strong each of its hooks is now, which keyframes change."""
-    group = cond.get("hooks")
-    return None if group is None else (group, tuple(hook.strength for hook in group.hooks))
-
-
 def rows_of(extra: Extra, batch: int, conds: Conds) -> list[Rows]:
     """The chunks of a tensor with ``batch`` rows, which may be a multiple of the latent's (images cut into tiles)."""
     labels = extra["cond_or_uncond"]
     uuids = extra.get("uuids") or [None] * len(labels)
     shown = tuple(int(side) for side in extra["original_shape"][-2:])
-    evaluation: Evaluation = extra.get(EVALUATION) or Evaluation({}, 0)
+    images = extra["original_shape"][0]
+    evaluation: Evaluation | None = extra.get(EVALUATION)
+    known = evaluation.parts if evaluation else {}
     parts = [
-        evaluation.parts.get(chunk) or Part(conds.without_evaluation(*chunk), Place.all_of(shown))
-        for chunk in zip(labels, uuids, strict=True)
+        known.get(chunk) or Part(conds.is_null(*chunk), Place.all_of(shown))
+        for chunk in zip(labels, uuids, strict=False)
     ]
     parts = [part if part.place.size == shown else part._replace(place=None) for part in parts]
-    if evaluation.batch:
-        # A pack that cuts the picture into tiles hands over one batch of all chunks a tile.
-        parts *= max(1, extra["original_shape"][0] // (len(labels) * evaluation.batch))
-    images, left_over = divmod(extra["original_shape"][0], len(parts))
-    if left_over or batch % len(parts):
+    of_chunk = evaluation.batch if evaluation else images // len(parts)
+    # A pack that cuts the picture into tiles hands over one batch of all chunks a tile.
+    parts *= max(1, images // (len(parts) * of_chunk))
+    if len(labels) != len(uuids) or len(parts) * of_chunk != images or batch % len(parts):
         raise PatchError(
-            f"A batch of {batch} rows arrived for {len(parts)} conditionings. Another node in this graph regroups the "
-            "batch in a way that hides which rows are whose: leave it out, or put it behind sampling."
+            f"A batch of {images} images arrived for {len(labels)} conditionings. Another node in this graph regroups "
+            "the batch in a way that hides which rows are whose: leave it out."
         )
     size = batch // len(parts)
-    return [Rows(slice(i * size, (i + 1) * size), images, part) for i, part in enumerate(parts)]
+    return [Rows(slice(i * size, (i + 1) * size), of_chunk, part) for i, part in enumerate(parts)]
 
 
 def evaluate(executor, model, conds, x_in, timestep, model_options, *args, **kwargs):
@@ -155,6 +164,14 @@ def evaluate(executor, model, conds, x_in, timestep, model_options, *args, **kwa
     options = model_options.get("transformer_options", {})
     run = options.get(RUN)
     if run is not None:
-        options = options | {EVALUATION: run.conds.evaluated(conds, x_in)}
+        options = options | {EVALUATION: run.conds.evaluated(conds, x_in, timestep)}
         model_options = model_options | {"transformer_options": options}
     return executor(model, conds, x_in, timestep, model_options, *args, **kwargs)
+
+
+def prepared(executor, guider, sigmas, extra_args, *args, **kwargs):
+    """SAMPLER_SAMPLE wrapper: the host has prepared the conds, and nobody has copied them yet."""
+    run = extra_args["model_options"]["transformer_options"].get(RUN)
+    if run is not None:
+        run.conds.judge()
+    return executor(guider, sigmas, extra_args, *args, **kwargs)

@@ -39,6 +39,11 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
                 "The two models must be patches of the same loaded model with the same LoRAs. Load the checkpoint and "
                 "its LoRAs once, then branch."
             )
+        if model.object_patches != reference.object_patches:
+            raise PatchError(
+                "One of the two models has its schedule or another part replaced (as ModelSamplingDiscrete does), and "
+                "the other has not, or by another. Put such nodes before the branch, where both have them."
+            )
         joint = model.clone()
         second = [*reference.get_nested_additional_models(), *reference.model_patches_models()]
         joint.set_additional_models(f"{KEY}_reference", second)
@@ -60,8 +65,12 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
         )
 
     def outer_sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
-        options = comfy.model_patcher.create_model_options_clone(self.reference.model_options)
-        comfy.sampler_helpers.prepare_model_patcher(self.reference, {}, options)
+        reference = self.reference
+        # The host does this for the model that it samples.
+        for where in (reference.load_device, reference.model_dtype()):
+            reference.model_patches_to(where)
+        options = comfy.model_patcher.create_model_options_clone(reference.model_options)
+        comfy.sampler_helpers.prepare_model_patcher(reference, {}, options)
         options["transformer_options"]["sample_sigmas"] = sigmas
         self.reference_options = options
         try:
@@ -69,6 +78,7 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
                 return super().outer_sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
             self.reference_options = {}
+            reference.model_patches_to(reference.offload_device)
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):
         own = len(self.model_options.get(POST_CFG, []))

@@ -36,11 +36,13 @@ class Regrouped(Shared):
 
     Args:
         blocks: transformer blocks by site, for their output projections.
+        device: where those are; the host may sample copies on others.
         way_back: whether others have patches on both sides of attention, between which tokens may be anywhere.
     """
 
-    def __init__(self, blocks: dict[Site, nn.Module], way_back: bool):
+    def __init__(self, blocks: dict[Site, nn.Module], device: torch.device, way_back: bool):
         self._blocks = blocks
+        self._device = device
         self.way_back = way_back
         self._waiting: dict[tuple[Site, torch.device], tuple[list[Tensor], list[Tensor]]] = {}
 
@@ -72,7 +74,7 @@ class Regrouped(Shared):
         if waiting is None:
             return n
         to_out = self._blocks[site_of(extra)].attn1.to_out
-        return torch.cat([n, *(to_out(term) for term in waiting[0])], dim=-1)
+        return torch.cat([n, *(to_out(term.to(self._device)).to(n) for term in waiting[0])], dim=-1)
 
     def mix(self, n: Tensor, extra: Extra) -> Tensor:
         """Last of the output patches: every token is where it belongs again."""

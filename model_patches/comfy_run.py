@@ -11,7 +11,7 @@ from .attention.joint import Share, shares
 from .attention.key_values import KeyValues
 from .comfy_blocks import transformer_blocks
 from .comfy_evaluation import Conds, Part, Rows, rows_of
-from .comfy_host import KEY, Extra, grid_of
+from .comfy_host import EVALUATION, KEY, Extra, grid_of
 from .comfy_source import SourceNet, run_source
 from .conditions import Condition, Shared
 from .errors import PatchError, said_by
@@ -63,9 +63,12 @@ class Run(Shared):
         self.bindings: tuple[Binding, ...] = tuple(options.get("patches", {}).get(KEY, ()))
         self.blocks = transformer_blocks(patcher)
         self.conds = Conds(guider)
+        #: Where the model is loaded; the host may sample copies of it on other devices beside.
+        self.device: torch.device = patcher.load_device
         self._schedule = patcher.get_model_object("model_sampling")
         self._seen: dict[tuple[Binding, Site], Any] = {}
         self._cache: dict[Hashable, Any] = {}
+        self._weighed: dict[Hashable, tuple[tuple[float, ...], Any]] = {}
         self._read_sources(patcher, options.get("optimized_attention_override"))
 
     def _read_sources(self, patcher: Any, override: Any) -> None:
@@ -98,7 +101,8 @@ class Run(Shared):
         first, last = self.once(
             scope, lambda: tuple(self._schedule.percent_to_sigma(share) for share in (scope.start, scope.end))
         )
-        return first >= float(extra["sigmas"][0]) >= last
+        evaluation = extra.get(EVALUATION)
+        return first >= (evaluation.sigma() if evaluation else float(extra["sigmas"][0])) >= last
 
     def rows(self, extra: Extra, batch: int) -> list[Rows]:
         """What the rows of a tensor are."""
@@ -107,15 +111,33 @@ class Run(Shared):
     def keys_values(self, binding: Binding, site: Site, part: Part, like: Tensor) -> Sequence[KeyValues]:
         """What a binding lets a site look at, in the dtype and on the device of ``like``.
 
-        Projected when first asked for under the weights of the step, which hooks change: once a run and hook group.
+        Projected where the model is, when first asked for under the weights of the step: once a run and hook group.
         """
 
         def project() -> Sequence[KeyValues]:
+            if binding.source is None:
+                seen = like.new_empty(0, device=self.device)
+            else:
+                # Kept for other weights; a run under the model's own needs it no more.
+                take = self._seen.__getitem__ if self.conds.hooked else self._seen.pop
+                seen = take((binding, site)).to(like.dtype)
             with said_by(binding.node):
-                seen = self._seen[binding, site] if binding.source is not None else like.new_empty(0)
-                return [each.to(like) for each in binding.condition.keys_values(site, self.blocks[site], seen)]
+                return binding.condition.keys_values(site, self.blocks[site], seen)
 
-        return self.once((binding, site, part.hooks, like.device, like.dtype), project)
+        made = self.weighed((binding, site), part, project)
+        return self.weighed((binding, site, like.device, like.dtype), part, lambda: [each.to(like) for each in made])
+
+    def weighed(self, key: Hashable, part: Part, compute: Callable[[], Any]) -> Any:
+        """What depends on weights that hooks change: ``compute()``, once for a hook group's present strengths.
+
+        Keyframes change strengths in mid-run; what was made under the former is let go of then.
+        """
+        strengths, made = self._weighed.get((key, part.hooks), (None, None))
+        if strengths != part.strengths:
+            with torch.inference_mode(False), torch.no_grad():
+                made = compute()
+            self._weighed[key, part.hooks] = (part.strengths, made)
+        return made
 
     def weight(self, binding: Binding, place: Place | None, extra: Extra, device: torch.device) -> float | Tensor:
         """How strongly a binding acts on every token of a part of the picture: a number, or ``[1 or B, N, 1]``."""
@@ -145,6 +167,7 @@ class Run(Shared):
     def clear(self) -> None:
         """Let go of everything."""
         self._cache.clear()
+        self._weighed.clear()
         self._seen.clear()
 
 

@@ -8,7 +8,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from .comfy_cross_attention import install_added
-from .comfy_evaluation import evaluate
+from .comfy_evaluation import evaluate, prepared
 from .comfy_host import KEY, RUN, Extra
 from .comfy_run import Run
 from .comfy_self_attention import install_looking
@@ -57,9 +57,16 @@ def only_in_run(h: Tensor, extra: Extra) -> Tensor:
     return h
 
 
+WRAPPERS = {
+    WrappersMP.OUTER_SAMPLE: sample_in_run,
+    WrappersMP.SAMPLER_SAMPLE: prepared,
+    WrappersMP.CALC_COND_BATCH: evaluate,
+}
+
+
 def open_runs(patched: Any) -> None:
     """Sampling this MODEL opens a run, however many patches it has."""
-    for kind, wrapper in ((WrappersMP.OUTER_SAMPLE, sample_in_run), (WrappersMP.CALC_COND_BATCH, evaluate)):
+    for kind, wrapper in WRAPPERS.items():
         patched.remove_wrappers_with_key(kind, KEY)
         patched.add_wrapper_with_key(kind, KEY, wrapper)
     patches = patched.model_options["transformer_options"].get("patches", {})

@@ -32,7 +32,7 @@ def install_looking(run: Run, options: dict) -> None:
         return
     patches = options["patches"]
     there, back = (patches.get(name, []) for name in ("attn1_patch", "attn1_output_patch"))
-    regrouped = Regrouped(run.blocks, way_back=bool(there and back))
+    regrouped = Regrouped(run.blocks, run.device, way_back=bool(there and back))
     if regrouped.way_back and any(binding.scope.mask is not None for binding in bindings):
         patches["attn1_output_patch"] = [regrouped.pack, *back, regrouped.mix]
     replaced = options.setdefault("patches_replace", {})

@@ -19,8 +19,8 @@ class MannequinConditioning(io.ComfyNode):
             category="Mannequin/Conditioning",
             description=(
                 "Positive and negative conditioning for methods without text, such as TruePose. Both are empty; what "
-                "differs is that Mannequin's patches act on the positive and leave the negative alone: the null "
-                "condition of classifier-free guidance."
+                "differs is that Mannequin's attention patches act on the positive and leave the negative alone: the "
+                "null condition of classifier-free guidance."
             ),
             inputs=[io.Model.Input("model", tooltip="The model that will be sampled; its context width is read off.")],
             outputs=[

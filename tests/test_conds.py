@@ -66,6 +66,44 @@ def test_background_and_area_are_both_conditional_and_their_opposite_null(base, 
     assert seen == {(0, False), (1, True)}
 
 
+def copied_once_more(patcher):
+    """A pack that copies every cond on its way, as the host's context windows do."""
+
+    def calculate(arguments):
+        conds = [None if entries is None else [dict(cond) for cond in entries] for entries in arguments["conds"]]
+        return comfy.samplers.calc_cond_batch(
+            arguments["model"], conds, arguments["input"], arguments["sigma"], arguments["model_options"]
+        )
+
+    patcher = patcher.clone()
+    patcher.set_model_sampler_calc_cond_batch_function(calculate)
+    return patcher
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copied_conds_are_what_they_were(base, kind):
+    patch = words(seed=6, area=(SIDE // 2, SIDE, 0, 0), strength=1.0)
+    wearing = mine(base, kind)
+    for positive in (words(), [*words(), *patch]):
+        assert difference(plainly(copied_once_more(wearing), positive), plainly(wearing, positive)) == 0.0
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_rows_that_nobody_can_tell_apart_are_named(base, batch):
+    """One evaluation a conditioning, under labels of both."""
+
+    def one_by_one(apply, arguments):
+        x, t, c = arguments["input"], arguments["timestep"], arguments["c"]
+        size = len(x) // len(arguments["cond_or_uncond"])
+        parts = [slice(start, start + size) for start in range(0, len(x), size)]
+        return torch.cat([apply(x[p], t[p], **(c | {"c_crossattn": c["c_crossattn"][p]})) for p in parts])
+
+    wearing = mine(base, "hpfa")
+    wearing.set_model_unet_function_wrapper(one_by_one)
+    with pytest.raises(PatchError, match=f"A batch of {batch} images arrived for 2 conditionings"):
+        plainly(wearing, batch=batch)
+
+
 LEFT = {"area": (SIDE, SIDE // 2, 0, 0), "strength": 1.0}
 
 

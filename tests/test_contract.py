@@ -338,7 +338,7 @@ def test_rows_are_told_apart_by_conditioning_not_by_order():
     ):
         shape = [2 * len(labels), 4, 8, 8]
         extra = {"cond_or_uncond": labels, "uuids": uuids, "original_shape": shape}
-        extra[EVALUATION] = conds.evaluated(lists, torch.zeros(2, 4, 8, 8))
+        extra[EVALUATION] = conds.evaluated(lists, torch.zeros(2, 4, 8, 8), torch.ones(2))
         chunks = rows_of(extra, shape[0], conds)
         assert [chunk.part.null for chunk in chunks] == expected
         assert [(chunk.rows.stop - chunk.rows.start, chunk.images) for chunk in chunks] == [(2, 2)] * len(labels)

@@ -75,6 +75,40 @@ def test_samplers_that_ask_for_the_null_prediction_get_the_blend(branches, sampl
     assert difference(guided(first, second, torch.zeros(1, 8, 8), sampler, cfg), alone(second, sampler, cfg)) == 0.0
 
 
+def test_a_schedule_of_one_branch_is_refused(branches):
+    """Both are sampled under one."""
+    from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+    from other_nodes import from_node
+
+    _, first, second = branches
+    shift = from_node(ModelSamplingDiscrete, "v_prediction", False)
+    with pytest.raises(PatchError, match="schedule or another part replaced.*before the branch"):
+        RegionBlendGuider(first, shift(second), torch.ones(1, 4, 4))
+
+
+def test_patches_on_either_branch_follow_the_device(branches):
+    """The host moves what has ``to``: of the reference too, there and back."""
+    moved = {"model": [], "reference": []}
+
+    class Heavy:
+        def __init__(self, name):
+            self.name = name
+
+        def to(self, where):
+            moved[self.name].append(where)
+            return self
+
+        def __call__(self, n, extra):
+            return n
+
+    _, first, second = (branch.clone() for branch in branches)
+    first.set_model_attn1_output_patch(Heavy("model"))
+    second.set_model_attn1_output_patch(Heavy("reference"))
+    guided(first, second, torch.ones(1, 4, 4))
+    assert first.load_device in moved["reference"] and torch.float32 in moved["reference"]
+    assert moved["reference"][-1] == first.offload_device
+
+
 def test_a_mask_of_another_batch_is_named(branches):
     _, first, second = branches
     with pytest.raises(PatchError, match="The mask holds 3 images and the latent batch 1"):

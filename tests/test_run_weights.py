@@ -118,6 +118,69 @@ def test_keyframes_of_a_hook_are_followed(base):
     assert difference(again, denoised / 0.18215) < 1e-3 * float(again.std())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("frames", [((0.0, 1.0), (0.5, 0.0)), ((0.0, 0.5), (0.4, 1.0))], ids=str)
+def test_keys_are_of_the_step_at_which_a_keyframe_changes(base, kind, frames):
+    """The new strength from that very step on: every step's prediction is that of the LoRA at the step's strength."""
+    patched, seen = worn(base, kind, source(base, height=SIDE, width=SIDE)), []
+
+    def evaluated(arguments):
+        group = arguments["cond"][0]["hooks"]
+        seen.append((arguments["input"], float(arguments["sigma"][0]), group.hooks[0].strength, arguments["denoised"]))
+        return arguments["denoised"]
+
+    patched.set_model_sampler_post_cfg_function(evaluated)
+    plainly(patched, hooked(hook(delta(base), frames)), cfg=1.0, steps=5)
+    assert len({strength for _, _, strength, _ in seen}) == 2
+    # The first step starts from noise of another scale than its σ.
+    for x, sigma, strength, denoised in seen[1:]:
+        lora = base.clone()
+        lora.add_patches(delta(base), strength)
+        expected = predicted(worn(lora, kind, source(base, height=SIDE, width=SIDE)), x, sigma)
+        assert difference(denoised, expected) < 1e-3 * float(expected.std())
+
+
+def predicted(patcher, x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """A MODEL's prediction at one noise level, by the host's sampler."""
+    seen, latent = [], torch.zeros_like(x)
+    patcher.set_model_sampler_post_cfg_function(lambda given: seen.append(given["denoised"]) or given["denoised"])
+    euler, sigmas = comfy.samplers.sampler_object("euler"), torch.tensor([sigma, 0.0])
+    comfy.sample.sample_custom(
+        patcher, x / sigma, 1.0, euler, sigmas, words(), words(), latent, disable_pbar=True, seed=5
+    )
+    return seen[0]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "hpfa, residual"])
+def test_a_source_in_another_precision(base, kind):
+    """The host computes two networks in two dtypes as it likes."""
+    half = model()
+    half.set_model_compute_dtype(torch.bfloat16)
+    latent = random(1, 4, SIDE, SIDE, seed=1)
+    expected = plainly(worn(base, kind, SourceNet(model(), latent)))
+    assert difference(plainly(worn(base, kind, SourceNet(half, latent))), expected) < 0.1 * float(expected.std())
+
+
+def test_the_hosts_precision_of_attention_is_handed_on(base):
+    """SD2.x asks for single precision."""
+    blocks, asked = transformer_blocks(base).values(), []
+
+    def override(function, *arguments, **options):
+        asked.append(options.get("attn_precision"))
+        return function(*arguments, **options)
+
+    patched = worn(worn(base, "hpfa", source(base, height=SIDE, width=SIDE)), "reference", source(base))
+    patched.model_options["transformer_options"]["optimized_attention_override"] = override
+    for block in blocks:
+        block.attn1.attn_precision = block.attn2.attn_precision = block.attn_precision = torch.float32
+    try:
+        plainly(patched)
+    finally:
+        for block in blocks:
+            block.attn1.attn_precision = block.attn2.attn_precision = block.attn_precision = None
+    assert asked and set(asked) == {torch.float32}
+
+
 @pytest.mark.parametrize("kind", ["hpfa", "caa", "reference"])
 def test_sources_own_lora_counts(base, kind):
     """SourceNet's MODEL of the same checkpoint with a LoRA is what a network with those weights is."""

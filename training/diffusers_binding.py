@@ -93,6 +93,8 @@ def conditioned(
         weight: 1 is the paper.
     """
     blocks = transformer_blocks(target)
+    # Asked once and not at every site, where a GPU would wait for the answer.
+    keep = None if keep is None or keep.all() else keep
     looks: dict[nn.Module, list[Look]] = {}
     for condition, memory in memories:
         for site, parts in memory.items():
@@ -148,7 +150,7 @@ class _LookingProcessor:
             for members, _ in sharing
         ]
         answer = mixed(terms, [share for _, share in sharing])
-        if self.keep is None or self.keep.all():
+        if self.keep is None:
             return answer
         rows = ~self.keep
         return answer.index_put((rows,), fused_attention(q[rows], k[rows], v[rows], heads))

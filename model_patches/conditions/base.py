@@ -46,8 +46,8 @@ class Condition(ABC, Shared):
 
         Args:
             target: TargetNet's transformer block, as it is sampled.
-            seen: of :meth:`SourceCondition.read`; of a condition on tokens, any tensor in the dtype and on the device
-                that the result should have.
+            seen: of :meth:`SourceCondition.read`, in the target's precision; of a condition on tokens, any tensor of
+                the dtype and on the device that the result should have.
         """
 
     def check(self, site: Site, target: nn.Module) -> None:
@@ -59,7 +59,9 @@ class SourceCondition(Condition):
 
     @abstractmethod
     def read(self, site: Site, source: SourceSite) -> Any:
-        """What is kept of SourceNet's pass at a site. Nothing of TargetNet is in it."""
+        """What is kept of SourceNet's pass at a site: a tensor, or what has ``to(dtype)`` as one has. Nothing of
+        TargetNet is in it.
+        """
 
 
 class TokenCondition(Condition):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,6 +68,10 @@ class Neglected(NamedTuple):
 
     tokens: Tensor
     exists: Tensor | None
+
+    def to(self, dtype: torch.dtype) -> "Neglected":
+        """Embeddings in another precision."""
+        return Neglected(self.tokens.to(dtype), self.exists)
 
 
 @dataclass(frozen=True, eq=False)
