@@ -57,13 +57,13 @@ class Run(Shared):
         bindings: the conditions of the MODEL, in the order they were applied.
         blocks: transformer blocks of the model that is sampled.
         conds: which conds are ∅.
+        device: where the model is loaded; the host may sample copies of it on other devices beside.
     """
 
     def __init__(self, patcher: Any, options: dict, guider: Any = None):
         self.bindings: tuple[Binding, ...] = tuple(options.get("patches", {}).get(KEY, ()))
         self.blocks = transformer_blocks(patcher)
         self.conds = Conds(guider)
-        #: Where the model is loaded; the host may sample copies of it on other devices beside.
         self.device: torch.device = patcher.load_device
         self._schedule = patcher.get_model_object("model_sampling")
         self._seen: dict[tuple[Binding, Site], Any] = {}
