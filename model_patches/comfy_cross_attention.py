@@ -20,10 +20,9 @@ from .sites import Site
 
 def install_added(run: Run, options: dict) -> None:
     """Put the run's conditions on cross-attention into its own options."""
-    sites = {site for b in run.bindings if b.condition.attention_name == "attn2" for site in b.sites}
-    if not sites:
+    if not any(binding.condition.attention_name == "attn2" for binding in run.bindings):
         return
-    added, patches = Added(run, sites), options["patches"]
+    added, patches = Added(run), options["patches"]
     patches["attn2_patch"] = [added.before, *patches.get("attn2_patch", [])]
     patches["attn2_output_patch"] = [*patches.get("attn2_output_patch", []), added.after]
 
@@ -31,15 +30,14 @@ def install_added(run: Run, options: dict) -> None:
 class Added(Shared):
     """The two list patches, for all blocks."""
 
-    def __init__(self, run: Run, sites: set[Site]):
+    def __init__(self, run: Run):
         self._run = run
-        self._sites = sites
         self._inputs: dict[tuple[Site, torch.device], Tensor] = {}
 
     def before(self, n: Tensor, context: Tensor, value: Tensor, extra: Extra) -> tuple[Tensor, Tensor, Tensor]:
         """``attn2_patch``: keeps the block's input, and changes nothing."""
         site = site_of(extra)
-        if site in self._sites:
+        if self._run.at(site, "attn2"):
             self._inputs[site, n.device] = n
         return n, context, value
 
@@ -54,10 +52,11 @@ class Added(Shared):
         if all(chunk.part.null for chunk in chunks):
             return n
         if x.shape[0] != n.shape[0]:
-            raise PatchError(
-                f"{bindings[0].node}: A prompt's hook changes the batch of cross-attention from {n.shape[0]} to "
-                f"{x.shape[0]} rows before anybody else sees it. Leave that hook out, or give its node the MODEL."
-            )
+            with said_by(bindings[0].node):
+                raise PatchError(
+                    f"A prompt's hook changes the batch of cross-attention from {n.shape[0]} to {x.shape[0]} rows "
+                    "before anybody else sees it. Leave that hook out, or give its node the MODEL."
+                )
         return torch.cat([self._with(bindings, site, x, n, chunk, extra) for chunk in chunks])
 
     def _with(self, bindings: list[Binding], site: Site, x: Tensor, n: Tensor, chunk: Rows, extra: Extra) -> Tensor:
@@ -81,8 +80,7 @@ class Added(Shared):
             parts = run.keys_values(binding, site, part, x.new_empty(0, device=run.device))
             return [fold(each, attention.heads, attention.to_q, attention.to_out, x.shape[-1]) for each in parts]
 
-        made = run.weighed(("folded", binding, site), part, folded)
-        tokens = run.weighed(("folded", binding, site, x.device, x.dtype), part, lambda: [t.to(x) for t in made])
+        tokens = run.weighed(("folded", binding, site), part, x, folded)
         with said_by(binding.node):
             check_rows(max((each.rows for each in tokens), default=1), chunk.images)
             check_region(binding.scope, chunk.images)

@@ -16,8 +16,9 @@ from .errors import PatchError, said_by
 from .guidance.region_blend import region_blend
 
 REFERENCE = "reference_"
-#: What the host hands to a function behind guidance, and what of it is a prediction.
+#: Entries of the host's model options, and what of a function's arguments behind guidance is a prediction.
 POST_CFG = "sampler_post_cfg_function"
+NO_SHORTCUT = "disable_cfg1_optimization"
 PREDICTIONS = ("denoised", "cond_denoised", "uncond_denoised")
 
 
@@ -84,9 +85,11 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
         own = len(self.model_options.get(POST_CFG, []))
         # What a sampler asks for behind guidance (CFG++ takes the null prediction) is to see the blend.
         of_sampler: list[Callable] = model_options.get(POST_CFG, [])[own:]
-        shared = {key: model_options[key] for key in ("disable_cfg1_optimization",) if key in model_options}
         source = self._guided("", x, timestep, model_options | {POST_CFG: model_options.get(POST_CFG, [])[:own]}, seed)
-        reference = self._guided(REFERENCE, x, timestep, self.reference_options | shared, seed)
+        reference_options = dict(self.reference_options)
+        if NO_SHORTCUT in model_options:
+            reference_options[NO_SHORTCUT] = model_options[NO_SHORTCUT]
+        reference = self._guided(REFERENCE, x, timestep, reference_options, seed)
         with said_by(self.node):
             check_rows(self.mask.shape[0], x.shape[0], "The mask")
         mask = soft_grid(self.mask.to(x.device), tuple(x.shape[-2:]))

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from .attention.folded import FoldedTokens
 from .attention.joint import Share, shares
 from .attention.key_values import KeyValues
 from .comfy_blocks import transformer_blocks
@@ -19,6 +20,9 @@ from .place import Place
 from .scope import Scope
 from .sites import Site
 from .source import SourceSite
+
+#: What can be moved to the precision and device of a tensor, as a tensor can.
+Movable = TypeVar("Movable", KeyValues, FoldedTokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +77,8 @@ class Run(Shared):
 
     def _read_sources(self, patcher: Any, override: Any) -> None:
         fed = [binding for binding in self.bindings if binding.source is not None]
-        for source in {binding.source.key: binding.source for binding in fed}.values():
-            readers = [binding for binding in fed if binding.source.key == source.key]
+        for source in dict.fromkeys(binding.source for binding in fed):
+            readers = [binding for binding in fed if binding.source is source]
 
             def visit(site: Site, features: SourceSite, readers: Sequence[Binding] = readers) -> None:
                 for binding in readers:
@@ -124,14 +128,20 @@ class Run(Shared):
             with said_by(binding.node):
                 return binding.condition.keys_values(site, self.blocks[site], seen)
 
-        made = self.weighed((binding, site), part, project)
-        return self.weighed((binding, site, like.device, like.dtype), part, lambda: [each.to(like) for each in made])
+        return self.weighed((binding, site), part, like, project)
 
-    def weighed(self, key: Hashable, part: Part, compute: Callable[[], Any]) -> Any:
-        """What depends on weights that hooks change: ``compute()``, once for a hook group's present strengths.
+    def weighed(
+        self, key: Hashable, part: Part, like: Tensor, compute: Callable[[], Sequence[Movable]]
+    ) -> Sequence[Movable]:
+        """What depends on weights that hooks change, as ``like`` is: ``compute()``, once for a hook group's present
+        strengths, and a copy for every precision and device that asks.
 
         Keyframes change strengths in mid-run; what was made under the former is let go of then.
         """
+        made = self._weighed_once(key, part, compute)
+        return self._weighed_once((key, like.device, like.dtype), part, lambda: [each.to(like) for each in made])
+
+    def _weighed_once(self, key: Hashable, part: Part, compute: Callable[[], Any]) -> Any:
         strengths, made = self._weighed.get((key, part.hooks), (None, None))
         if strengths != part.strengths:
             with torch.inference_mode(False), torch.no_grad():

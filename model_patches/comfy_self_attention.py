@@ -35,7 +35,7 @@ def install_looking(run: Run, options: dict) -> None:
     regrouped = Regrouped(run.blocks, run.device, way_back=bool(there and back))
     if regrouped.way_back and any(binding.scope.mask is not None for binding in bindings):
         patches["attn1_output_patch"] = [regrouped.pack, *back, regrouped.mix]
-    replaced = options.setdefault("patches_replace", {})
+    replaced = options["patches_replace"]
     theirs: Replacements = replaced.get("attn1", {})
     ours = {}
     for place in places:

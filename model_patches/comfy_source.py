@@ -1,16 +1,15 @@
 """SourceNet: the second UNet, which looks at the source once a sampling run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import comfy.model_management
 import torch
 from torch import Tensor
 
 from .comfy_blocks import context_width, transformer_blocks
-from .comfy_host import KEY, Extra, grid_of, host_attention, site_of
+from .comfy_host import Extra, grid_of, host_attention, site_of
 from .conditions import Shared
 from .sites import Site
 from .source import SourceSite
@@ -31,7 +30,6 @@ class SourceNet(Shared):
     latent: Tensor
     context: Tensor | None = None
     pooled: Tensor | None = None
-    key: str = field(default_factory=lambda: f"{KEY}_source_{uuid4().hex}")
 
     def net_beside(self, sampled: Any, same_network: bool) -> Any:
         """The MODEL whose pass it is: the sampled one where both are one network with the same weights.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..model_patches.errors import PatchError
-from ..preprocessors.masks import NO_ALPHA
+from ..preprocessors.masks import says_no_alpha
 
 #: How far two aspect ratios may lie apart: rounding a small picture to whole latent pixels.
 ASPECT_TOLERANCE = 0.12
@@ -52,7 +52,7 @@ def as_mask(mask: Any, what: str) -> Tensor:
 
 def check_drawn(mask: Tensor, what: str, otherwise: str) -> None:
     """Raise where a mask ``[B, H, W]`` is the one that the host's Load Image gives for a picture without alpha."""
-    if tuple(mask.shape[1:]) == NO_ALPHA and not mask.any():
+    if says_no_alpha(mask):
         raise PatchError(
             f"{what} is the empty 64×64 mask that Load Image gives for a picture without alpha. Draw a mask on the "
             f"picture (Open in MaskEditor), or {otherwise}."

@@ -8,8 +8,12 @@ from torch import Tensor
 NO_ALPHA = (64, 64)
 
 
+def says_no_alpha(mask: Tensor) -> bool:
+    """Whether a MASK ``[…, H, W]`` is the one that Load Image gives where there is none."""
+    return tuple(mask.shape[-2:]) == NO_ALPHA and not bool(mask.any())
+
+
 def given(mask: Tensor | None, size: Sequence[int]) -> Tensor | None:
     """A MASK that is meant for pictures of this height and width; None where it is Load Image's "no alpha"."""
-    if mask is None or tuple(size) == NO_ALPHA or tuple(mask.shape[-2:]) != NO_ALPHA or mask.any():
-        return mask
-    return None
+    absent = mask is None or (tuple(size) != NO_ALPHA and says_no_alpha(mask))
+    return None if absent else mask

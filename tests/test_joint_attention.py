@@ -1,6 +1,7 @@
 """Several conditions on one attention: the formula, that each counts, and what other packs do in between."""
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -148,16 +149,16 @@ def base():
         yield model()
 
 
-def worn(base, *kinds: str, scopes: dict[str, Scope] | None = None):
-    """Conditions by name, each fed by a photo of its own."""
+def worn(base, *kinds: str, scopes: dict[str, Scope] | None = None, order: Sequence[int] | None = None):
+    """Conditions by name, each fed by a photo of its own; ``order`` says which of them, and when."""
     patcher, modules = base, mcld_modules(base)
-    for number, kind in enumerate(kinds):
-        scope = (scopes or {}).get(kind, DEFAULT)
-        if kind == "mfca":
+    for number in range(len(kinds)) if order is None else order:
+        scope = (scopes or {}).get(kinds[number], DEFAULT)
+        if kinds[number] == "mfca":
             patcher = mfca(patcher, scope, "all", modules=modules)
             continue
         net = source(base, height=SIDE, width=SIDE, seed=1 + number)
-        patcher = apply_condition(patcher, conditions()[kind.rstrip("2 ")], net, "all", scope)
+        patcher = apply_condition(patcher, conditions()[kinds[number].rstrip("2 ")], net, "all", scope)
     return patcher
 
 
@@ -174,35 +175,13 @@ STACKS = [
 def test_removing_any_one_changes_the_result(base, kinds):
     whole = plainly(worn(base, *kinds))
     for left_out in range(len(kinds)):
-        # A None keeps the photos of the others where they were.
-        without = base
-        for number, kind in enumerate(kinds):
-            if number != left_out:
-                net = source(base, height=SIDE, width=SIDE, seed=1 + number)
-                without = (
-                    mfca(without, modules=mcld_modules(base))
-                    if kind == "mfca"
-                    else apply_condition(without, conditions()[kind.rstrip("2 ")], net, "all", DEFAULT)
-                )
+        without = worn(base, *kinds, order=[number for number in range(len(kinds)) if number != left_out])
         assert difference(whole, plainly(without)) > 1e-3 * float(whole.std()), f"{kinds[left_out]} is not felt"
 
 
 @pytest.mark.parametrize("kinds", STACKS, ids=", ".join)
 def test_the_order_of_ours_does_not_matter(base, kinds):
-    numbered = list(enumerate(kinds))
-
-    def built(order):
-        patcher = base
-        for number, kind in order:
-            net = source(base, height=SIDE, width=SIDE, seed=1 + number)
-            patcher = (
-                mfca(patcher, modules=mcld_modules(base))
-                if kind == "mfca"
-                else apply_condition(patcher, conditions()[kind.rstrip("2 ")], net, "all", DEFAULT)
-            )
-        return plainly(patcher)
-
-    forward, backward = built(numbered), built(numbered[::-1])
+    forward, backward = (plainly(worn(base, *kinds, order=range(len(kinds))[::step])) for step in (1, -1))
     assert difference(forward, backward) < 1e-4 * float(forward.std())
 
 

@@ -8,6 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from preprocessors.errors import reason
+
 from .errors import TrainingError
 
 #: What Stable Diffusion multiplies its autoencoder's latents by before the UNet sees them.
@@ -118,7 +120,7 @@ def load_autoencoder(path: Path) -> Autoencoder:
             network.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise TrainingError(
-                f"'{path}' is no autoencoder ({str(error).splitlines()[0]}). Give a folder of diffusers' AutoencoderKL "
+                f"'{path}' is no autoencoder ({reason(error)}). Give a folder of diffusers' AutoencoderKL "
                 "(sd-vae-ft-mse, say), or a TAESD file such as training makes with recipes/demo_autoencoder.yaml."
             ) from error
     return network.eval().requires_grad_(False)

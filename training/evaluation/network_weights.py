@@ -9,6 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from preprocessors.errors import reason
+
 from ..errors import TrainingError
 
 
@@ -25,8 +27,9 @@ def read_state(file: Path, what: str) -> Mapping[str, Tensor]:
             return load_file(file)
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrainingError(f"{file} cannot be read ({reason}). {what} is expected: download it again.") from error
+        raise TrainingError(
+            f"{file} cannot be read ({reason(error)}). {what} is expected: download it again."
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise TrainingError(f"{file} holds something else than tensors by name. {what} is expected.")
     return state
@@ -41,9 +44,9 @@ def torchvision_models():
     try:
         import torchvision.models
     except (ImportError, RuntimeError) as error:
-        reason = (str(error).splitlines() or ["not installed"])[0]
+        said = (str(error).splitlines() or ["not installed"])[0]
         raise TrainingError(
-            f"torchvision, whose networks LPIPS and FID use, cannot be loaded ({reason}). Install the build that "
+            f"torchvision, whose networks LPIPS and FID use, cannot be loaded ({said}). Install the build that "
             "belongs to your torch: pip install --upgrade torch torchvision"
         ) from error
     return torchvision.models

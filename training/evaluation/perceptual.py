@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from preprocessors.errors import reason
+
 from ..data.records import Record
 from ..errors import TrainingError
 from .columns import Column, LeftOut
@@ -59,7 +61,7 @@ def load_lpips(file: Path) -> nn.Module:
     try:
         network.net.load_state_dict(_backbone(state, network.net.state_dict()))
     except (KeyError, RuntimeError) as error:
-        raise TrainingError(f"{file} is no AlexNet ({str(error).splitlines()[0]}). {WHAT} is expected.") from error
+        raise TrainingError(f"{file} is no AlexNet ({reason(error)}). {WHAT} is expected.") from error
     return network.eval().requires_grad_(False)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
+from preprocessors.errors import reason
 from preprocessors.labels import LIP_20, Parsing
 
 from ..autoencoders import Autoencoder, load_autoencoder
@@ -130,10 +131,9 @@ def _autoencoder(path: Path, device: str) -> Autoencoder:
     try:
         return load_autoencoder(path).to(device)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SetupError(
-            f"'{path}' has no autoencoder that can be read ({reason}). Give a folder of diffusers' AutoencoderKL with "
-            "config.json and weights, or a TAESD .safetensors."
+            f"'{path}' has no autoencoder that can be read ({reason(error)}). Give a folder of diffusers' "
+            "AutoencoderKL with config.json and weights, or a TAESD .safetensors."
         ) from error
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from preprocessors.errors import reason
+
 from ..data.store import Unit
 from ..errors import TrainingError
 from .step import SetupError
@@ -94,11 +96,10 @@ def _start(ray: Any, workers: int, address: str | None, gpu_share: float) -> Non
         try:
             ray.init(address=address, runtime_env=packages, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"No Ray cluster answers at '{address}' ({reason}). Start one there with 'ray start --head', and give "
-                "the address that it prints. If it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as on "
-                "its machines."
+                f"No Ray cluster answers at '{address}' ({reason(error)}). Start one there with 'ray start --head', "
+                "and give the address that it prints. If it asks for a token, set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN as on its machines."
             ) from error
     if gpu_share and not ray.cluster_resources().get("GPU"):
         raise TrainingError("Ray sees no GPU. Give --device cpu to work on the processors.")
