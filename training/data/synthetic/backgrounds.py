@@ -15,9 +15,8 @@ def background(seed: int, size: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: a side below 8 pixels.
     """
+    _check(size)
     height, width = size
-    if min(height, width) < 8:
-        raise ValueError(f"A background has 8 pixels a side at the least; {width} × {height} were asked for.")
     generator = np.random.default_rng((0xBAC4, seed))
     scene = generator.choice(list(SCENES), p=list(SCENES.values()))
     paint = {"studio": _studio, "wall": _wall, "room": _room, "street": _street, "lights": _lights}[scene]
@@ -25,6 +24,23 @@ def background(seed: int, size: tuple[int, int]) -> np.ndarray:
     # Grain also hides the steps of slow gradients.
     noise = generator.standard_normal((height, width, 1), np.float32) * np.float32(generator.uniform(0.4, 1.6))
     return (picture + noise).clip(0, 255).round().astype(np.uint8)
+
+
+def studio_paper(seed: int, size: tuple[int, int]) -> np.ndarray:
+    """Plain paper of a middle tone, uint8 ``[H, W, 3]``: neither white nor black cloth vanishes before it.
+
+    Raises:
+        ValueError: a side below 8 pixels.
+    """
+    generator = np.random.default_rng((0xBAC5, seed))
+    _check(size)
+    picture = np.broadcast_to(_tone(generator, (0.52, 0.68), 0.03)[0], (*size, 3)) * _light(generator, *size)
+    return picture.clip(0, 255).round().astype(np.uint8)
+
+
+def _check(size: tuple[int, int]) -> None:
+    if min(size) < 8:
+        raise ValueError(f"A background has 8 pixels a side at the least; {size[1]} × {size[0]} were asked for.")
 
 
 def _tone(generator: np.random.Generator, lightness: tuple[float, float], chroma: float, count: int = 1) -> np.ndarray:

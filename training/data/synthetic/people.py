@@ -11,8 +11,12 @@ import numpy as np
 from ...errors import TrainingError
 from ..pictures import parse_size
 from ..records import Pair, Record
+from .backgrounds import studio_paper
 from .photographs import Look, render
 from .wardrobe import SPLITS, draw_identity, draw_outfit
+
+#: What people stand before.
+BACKDROPS = ("scenes", "studio")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,8 @@ class SyntheticPeople:
         seed: of everything.
         identities, outfits, views: how many people, outfits of each, pictures of each outfit.
         size: height and width of the pictures, also as "128x96".
+        backdrop: "scenes" draws one for every picture; "studio" is plain paper, the same for all pictures of an outfit,
+            as a shop photographs. People are the same before both.
         device: where rays are cast, as warp calls it.
     """
 
@@ -33,6 +39,7 @@ class SyntheticPeople:
     outfits: int = 1
     views: int = 4
     size: str | tuple[int, int] = (256, 192)
+    backdrop: str = "scenes"
     device: str = "cpu"
     #: What is known of every picture: where no face's box is, there is no face.
     complete_fields: ClassVar = ("parsing", "iuv", "keypoints", "face_box")
@@ -41,6 +48,8 @@ class SyntheticPeople:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise TrainingError(f"There is no split '{self.split}'; there is {' and '.join(SPLITS)}.")
+        if self.backdrop not in BACKDROPS:
+            raise TrainingError(f"There is no backdrop '{self.backdrop}'; there is {' and '.join(BACKDROPS)}.")
         object.__setattr__(self, "size", parse_size(self.size))
 
     @functools.cached_property
@@ -61,8 +70,11 @@ class SyntheticPeople:
         person, outfit, view = name.removeprefix(self.split).split("-")
         look = self._look(int(person), int(outfit[1:]))
         draw = self._draw("view", name)
+        paper = None
+        if self.backdrop == "studio":
+            paper = studio_paper(int(self._draw("paper", name.rsplit("-", 1)[0]).integers(2**31)), self.size)
         # An outfit's first picture is from the front: somewhere in a pair the face and the print have been seen.
-        return render(name, f"{self.split}{person}", look, draw, self.size, view == "v0", self.device)
+        return render(name, f"{self.split}{person}", look, draw, self.size, view == "v0", self.device, paper)
 
     def render(self, names: Sequence[str]) -> list[Record]:
         """Several; pictures of one outfit, in a row, share its making."""

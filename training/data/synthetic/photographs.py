@@ -62,6 +62,7 @@ def render(
     camera_size: tuple[int, int],
     front: bool,
     device: str,
+    backdrop: np.ndarray | None = None,
 ) -> Record:
     """One picture and its truth.
 
@@ -70,6 +71,7 @@ def render(
         camera_size: height and width in pixels.
         front: whether the person faces the camera, instead of any side that is drawn.
         device: where rays are cast, as warp calls it.
+        backdrop: uint8 of the picture's size; None draws a scene.
     """
     model = bodies()
     rotations, stance = draw_pose(draw, model.surface, sits=look.outfit.skirt is None)
@@ -85,7 +87,8 @@ def render(
     rays = [camera.rays(0.0, 0.0), *(camera.rays(*sample) for sample in SAMPLES)]
     origins, directions = (np.concatenate(parts) for parts in zip(*rays, strict=True))
     hits = cast(vertices, look.figure.faces, look.figure.cover, origins, directions, device)
-    behind = _with_shadow(background(back, camera_size).astype(np.float64), vertices, camera, light)
+    scene = background(back, camera_size) if backdrop is None else backdrop
+    behind = _with_shadow(scene.astype(np.float64), vertices, camera, light)
     picture = _picture(look, hits, normals, light, behind, 0.5 / camera.scale)
     parsing, iuv, distance = _maps(look.figure, hits, camera_size)
     keypoints = openpose(joints, camera, distance)
