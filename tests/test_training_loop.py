@@ -11,6 +11,7 @@ from training_people import FACE_DIM, REGION_DIM, NoisePeople
 
 from model_patches.networks.resampler import ResamplerShape
 from training.draws import Draws
+from training.examples import collate
 from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.dual_unet import SmallUNet
@@ -21,7 +22,7 @@ from training.recipe import Data, Optimiser, Recipe
 UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
 FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)
 OPTIONS = {
-    "autoencoder": AutoencoderOptions(crop=32),
+    "autoencoder": AutoencoderOptions(crop=(32, 16)),
     "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
     "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
 }
@@ -109,8 +110,7 @@ def test_it_learns(tmp_path):
 def test_reference_layers_without_gradient_are_frozen(tmp_path):
     for method in ("truepose", "mcld"):
         run = Run(recipe(tmp_path / method, method), NoisePeople())
-        batch = torch.utils.data.default_collate([run.examples[number] for number in range(4)])
-
+        batch = collate([run.examples[number] for number in range(4)])
         numbers = batch.pop("number").tolist()
         sum(run.bare(batch, Draws(0, numbers, 0)).values()).backward()
         idle = [name for name, p in run.bare.named_parameters() if p.requires_grad and p.grad is None]

@@ -36,6 +36,7 @@ class NoisePeople:
             "latent": draw.standard_normal(latent).astype(np.float32),
             "texture_latent": draw.standard_normal((4, 8, 8)).astype(np.float32),
             "regions": draw.standard_normal((20, REGION_DIM)).astype(np.float32),
+            "texture": np.kron(draw.integers(0, 256, (32, 32, 3)), np.ones((16, 16, 1))).astype(np.uint8),
             "clip": draw.standard_normal(REGION_DIM).astype(np.float32),
             "texture_clip": draw.standard_normal(REGION_DIM).astype(np.float32),
             "face": draw.standard_normal(FACE_DIM).astype(np.float32),

@@ -15,7 +15,7 @@ from .autoencoders import Autoencoder, load_autoencoder
 from .data.records import Record
 from .draws import Draws
 from .errors import TrainingError
-from .examples import on_device
+from .examples import Example, collate, on_device
 from .grids import to_pictures
 from .methods import METHODS
 from .methods.dual_unet import DualUNet
@@ -61,8 +61,11 @@ class Trained:
         made: list[np.ndarray] = []
         for start in range(0, len(pairs), self.batch):
             part = pairs[start : start + self.batch]
-            read = [self.method.read_source(source) | self.method.read_target(target) for source, target in part]
-            batch = on_device(torch.utils.data.default_collate(read), device)
+            read = [
+                Example(self.method.read_source(source), [self.method.read_target(target)], number)
+                for number, (source, target) in enumerate(part)
+            ]
+            batch = on_device(collate(read), device)
             draws = Draws(self.seed, [_number(source, target) for source, target in part], 0, device)
             noise = draws.normal(*batch["target_latent"].shape[1:])
             latents = self.method.sample(batch, noise, self.steps, self.guidance)

@@ -21,7 +21,9 @@ from model_patches.networks.resampler import ResamplerShape
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, FACE_MODEL_KEY, mcld_metadata
 from preprocessors.densepose import GROUPS
 from preprocessors.labels import LIP_20
+from preprocessors.texture_map import surface_of_texture
 
+from ..correspondence import Correspondence, Surface
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
@@ -29,6 +31,9 @@ from ..objectives import Schedule, dropped, masked_squared_error
 from ..preprocessing.clip import load_clip_vision
 from .base import Batch, field, tensor
 from .dual_unet import DiffusionOptions, DualUNet
+
+#: Every so many texels tell what a token of the map shows.
+TEXEL_STEP = 4
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,13 @@ class MCLD(DualUNet):
         }
         if self.options.texture:
             read["texture_latent"] = tensor(field(record, "texture_latent"), torch.float32)
+            if self.options.correspondence:
+                seen = field(record, "texture")[::TEXEL_STEP, ::TEXEL_STEP].any(-1, keepdims=True)
+                read["source_iuv"] = torch.where(tensor(seen), surface_of_texture()[::TEXEL_STEP, ::TEXEL_STEP], 0)
         else:
             read["source_latent"] = tensor(field(record, "latent"), torch.float32)
+            if self.options.correspondence:
+                read["source_iuv"] = tensor(field(record, "iuv"), torch.uint8)
         return read | {"face": self._face(record)}
 
     def _face(self, record: Record) -> Tensor:
@@ -125,11 +135,11 @@ class MCLD(DualUNet):
         return torch.zeros(self.options.face_projector.input_dim) if face is None else tensor(face, torch.float32)
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        return super().read_target(record) | {"iuv": tensor(field(record, "iuv"), torch.uint8)}
+        return super().read_target(record) | {"target_iuv": tensor(field(record, "iuv"), torch.uint8)}
 
     def encode_pose(self, batch: Batch) -> Tensor:
         # The published weights read V, U, I.
-        return self.modules_.pose_guider(batch["iuv"].flip(-1).movedim(-1, 1).float() / 255)
+        return self.modules_.pose_guider(batch["target_iuv"].flip(-1).movedim(-1, 1).float() / 255)
 
     def reads(self, batch: Batch) -> Tensor:
         return batch["texture_latent" if self.options.texture else "source_latent"]
@@ -137,7 +147,8 @@ class MCLD(DualUNet):
     def remember(self, batch: Batch, draws: Draws | None) -> Memories:
         image, texture = batch["clip"][:, None], batch["texture_clip"][:, None]
         if draws is not None:
-            noise = draws.normal(image.shape[-1])[:, None]
+            # One for every source, not one for each of its targets.
+            noise = draws.normal(image.shape[-1])[:: len(batch["target_latent"]) // len(image), None]
             image = image + self.options.clip_jitter * image.std(-1, keepdim=True) * noise
             if self.options.null_condition == "published" and draws.shared_uniform() < self.options.drop:
                 image = self._null_token.to(image).expand_as(image)
@@ -165,11 +176,14 @@ class MCLD(DualUNet):
         selected = (tokens if there else None for there, tokens in shown[:2])
         return MFCACondition(*selected, face, self.modules_, 1.0, face_scale)
 
+    def correspondence(self, batch: Batch) -> Correspondence:
+        return Correspondence(Surface(batch["target_iuv"]), Surface(batch["source_iuv"]))
+
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
         return ~dropped(draws.uniform(), self.options.drop) if self.options.null_condition == "sampled" else None
 
     def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
-        part = batch["iuv"][..., 0]
+        part = batch["target_iuv"][..., 0]
         face = torch.isin(part, torch.tensor(GROUPS["head"], device=part.device, dtype=part.dtype))
         mask = soft_grid(face, tuple(prediction.shape[-2:]))[:, 0]
         error = (weights * masked_squared_error(prediction, truth, mask)).mean()

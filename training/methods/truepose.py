@@ -20,6 +20,7 @@ from preprocessors.labels import LIP_20
 from preprocessors.selection import implied_labels
 from preprocessors.skeleton import draw
 
+from ..correspondence import Correspondence, Surface
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
@@ -104,6 +105,8 @@ class TruePose(DualUNet):
             "source_latent": tensor(field(record, "latent"), torch.float32),
             "parsing": tensor(field(record, "parsing"), torch.uint8),
         }
+        if self.options.correspondence:
+            read["source_iuv"] = tensor(field(record, "iuv"), torch.uint8)
         if self.options.fusion == "clip":
             return read | {"clip": tensor(field(record, "clip"), torch.float32)}
         return read | ({"regions": tensor(field(record, "regions"), torch.float32)} if self.options.caa else {})
@@ -135,7 +138,9 @@ class TruePose(DualUNet):
         options, labels = self.options, batch["parsing"]
         if options.fusion == "hpfa":
             # M = ∪ {M_a | a ∈ 𝒜_τ}: the source's pixels whose label the target's keypoints imply.
-            selected = batch["implied"].gather(1, labels.flatten(1).long()).view(labels.shape)
+            implied = batch["implied"]
+            shown = labels.repeat_interleave(len(implied) // len(labels), 0)
+            selected = implied.gather(1, shown.flatten(1).long()).view(shown.shape)
             reweighting = Reweighting(options.delta, options.sigma, options.axis)
             conditions: list[SourceCondition] = [HPFACondition(selected, reweighting, self.modules_)]
         else:
@@ -143,6 +148,11 @@ class TruePose(DualUNet):
         if options.caa:
             conditions.append(CAACondition(labels, batch["regions"], options.count, self.modules_))
         return conditions
+
+    def correspondence(self, batch: Batch) -> Correspondence:
+        return Correspondence(
+            Surface(batch["target_iuv"], batch["target_parsing"]), Surface(batch["source_iuv"], batch["parsing"])
+        )
 
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
         return ~dropped(draws.uniform(), self.options.drop)
