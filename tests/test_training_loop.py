@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_people import FACE_DIM, REGION_DIM, NoisePeople
+from training_people import FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
 from model_patches.networks.resampler import ResamplerShape
 from training.draws import Draws
@@ -60,14 +60,29 @@ def losses(folder: Path) -> list[float]:
     return [float(row["loss"]) for row in csv.DictReader((folder / "log.csv").open())]
 
 
-@pytest.mark.parametrize("method", OPTIONS)
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method):
-    whole = Run(recipe(tmp_path / "whole", method), NoisePeople()).train()
+#: A run's method, people, and what its recipe changes.
+RUNS = {
+    **{method: (method, NoisePeople, {}) for method in OPTIONS},
+    "muon, three targets a source": (
+        "truepose",
+        NoiseViews,
+        {
+            "data": Data(people=Path("unused"), targets=3),
+            "batch": 6,
+            "optimiser": Optimiser(learning_rate=1e-3, muon=True, warmup=2, decay="cosine"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "people", "changes"), RUNS.values(), ids=RUNS)
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method, people, changes):
+    whole = Run(recipe(tmp_path / "whole", method, **changes), people()).train()
 
     class Stopped(Exception):
         pass
 
-    stopping = Run(recipe(tmp_path / "stopped", method), NoisePeople())
+    stopping = Run(recipe(tmp_path / "stopped", method, **changes), people())
     update, done = stopping._update, []
 
     def stop_in_the_third(*arguments):
@@ -80,7 +95,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method):
     with pytest.raises(Stopped):
         stopping.train()
     assert not (tmp_path / "stopped" / WEIGHTS).exists()
-    resumed = Run(recipe(tmp_path / "stopped", method), NoisePeople())
+    resumed = Run(recipe(tmp_path / "stopped", method, **changes), people())
     assert resumed.step == 2
     assert difference(whole, resumed.train()) == 0.0
     logs = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("whole", "stopped")]

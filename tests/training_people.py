@@ -45,6 +45,14 @@ class NoisePeople:
         return Record(name, name.split("-")[0], name.split("-")[0], image, fields)
 
 
+class NoiseViews(NoisePeople):
+    """One outfit in four views: every source has three targets."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.pairs = [Pair(one, other) for one in self.names for other in self.names if one != other]
+
+
 def store(people: NoisePeople, folder: Path) -> Path:
     """The people as ``training.preprocess`` would have stored them."""
     begin(folder, people, {}, "shards", unit=4)
