@@ -21,6 +21,7 @@ from model_patches.networks.resampler import ResamplerShape
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, FACE_MODEL_KEY, mcld_metadata
 from preprocessors.densepose import GROUPS
 from preprocessors.labels import LIP_20
+from preprocessors.texture_lookup import look_up
 from preprocessors.texture_map import surface_of_texture
 
 from ..correspondence import Correspondence, Surface
@@ -46,6 +47,8 @@ class MCLDOptions(DiffusionOptions):
         parsing's face.
     face_projector: sizes of the resampler, its face embedding's first.
     pose_widths: of the pose guider's levels.
+    lookup: whether the map's latents, looked up at the target's places, are added beside the pose; ours, not the
+        paper's (see :mod:`preprocessors.texture_lookup`).
     face_scale: λ_F of Eq. 3.
     face_loss: weight of the error inside the face.
     clip_jitter: noise on the image token, in its own standard deviations.
@@ -68,12 +71,17 @@ class MCLDOptions(DiffusionOptions):
     face_model: Literal["antelopev2", "CLIP"] = "antelopev2"
     face_projector: ResamplerShape = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
     pose_widths: tuple[int, ...] = (16, 32, 96, 256)
+    lookup: bool = False
     face_scale: float = 0.5
     face_loss: float = 1.0
     clip_jitter: float = 0.05
     drop: float = 0.1
     null_condition: Literal["published", "sampled"] = "published"
     clip_vision: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.lookup and not self.texture:
+            raise ValueError("A texture map is looked up at the target's places: lookup needs texture.")
 
 
 class MCLD(DualUNet):
@@ -92,6 +100,7 @@ class MCLD(DualUNet):
             options.face_projector,
             options.pose_widths,
             first,
+            self.denoising.config.in_channels if options.lookup else 0,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -102,6 +111,9 @@ class MCLD(DualUNet):
                 self.modules_.mfca[site.key].to_k.load_state_dict(block.attn2.to_k.state_dict())
                 self.modules_.mfca[site.key].to_v.load_state_dict(block.attn2.to_v.state_dict())
         self.modules_.pose_guider.zero_output()
+        if options.lookup:
+            nn.init.zeros_(self.modules_.texture_lookup.weight)
+            nn.init.zeros_(self.modules_.texture_lookup.bias)
 
     @property
     def _focal_face(self) -> bool:
@@ -138,8 +150,13 @@ class MCLD(DualUNet):
         return super().read_target(record) | {"target_iuv": tensor(field(record, "iuv"), torch.uint8)}
 
     def encode_pose(self, batch: Batch) -> Tensor:
+        iuv = batch["target_iuv"]
         # The published weights read V, U, I.
-        return self.modules_.pose_guider(batch["target_iuv"].flip(-1).movedim(-1, 1).float() / 255)
+        features = self.modules_.pose_guider(iuv.flip(-1).movedim(-1, 1).float() / 255)
+        if self.options.lookup:
+            seen = look_up(batch["texture_latent"], iuv, tuple(features.shape[-2:]))
+            features = features + self.modules_.texture_lookup(seen)
+        return features
 
     def reads(self, batch: Batch) -> Tensor:
         return batch["texture_latent" if self.options.texture else "source_latent"]
