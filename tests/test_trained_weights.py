@@ -5,11 +5,13 @@ from pathlib import Path
 
 import comfy.sample
 import comfy.samplers
+import comfy.sd
 import comfy.utils
 import pytest
 import torch
 from mannequin.model_patches.attention.hpfa import Reweighting
 from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import transformer_blocks
 from mannequin.model_patches.comfy_pose import apply_pose
 from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_source import SourceNet
@@ -42,12 +44,18 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         # As the demo weights have it: no attention at the finest level.
         v = replace(v, base=replace(v.base, attends=v.base.attends[::-1]))
         Run(replace(begun, steps=2, options=v), people).train()
-    names = ("autoencoder", "truepose", "truepose_v", "mcld")
+        # And latents of sixteen channels, with two heads.
+        begun = recipe(folder / "autoencoder_16", "autoencoder")
+        Run(replace(begun, steps=1, options=replace(begun.options, channels=16)), people).train()
+        begun = recipe(folder / "truepose_16", "truepose")
+        wide = replace(begun.options, base=replace(begun.options.base, channels=16, heads=2))
+        Run(replace(begun, steps=2, options=wide), NoisePeople(channels=16)).train()
+    names = ("autoencoder", "autoencoder_16", "truepose", "truepose_v", "truepose_16", "mcld")
     return {name: folder / name / "weights.safetensors" for name in names}
 
 
 def batch_of(method) -> dict[str, torch.Tensor]:
-    people = NoisePeople()
+    people = NoisePeople(channels=method.denoising.config.in_channels)
     read = method.read_source(people.record("p0-v0")) | method.read_target(people.record("p0-v1"))
     return torch.utils.data.default_collate([read])
 
@@ -68,12 +76,15 @@ def zero_snr_sigmas(model) -> torch.Tensor:
     return torch.cat([model.get_model_object("model_sampling").sigma(steps), torch.zeros(1)])
 
 
-@pytest.mark.parametrize("name", ["truepose", "truepose_v"])
+@pytest.mark.parametrize("name", ["truepose", "truepose_v", "truepose_16"])
 def test_truepose_in_both_hosts(runs, name):
-    predictor = load_predictor(runs[name], runs["autoencoder"])
+    autoencoder = runs["autoencoder_16" if name == "truepose_16" else "autoencoder"]
+    predictor = load_predictor(runs[name], autoencoder)
     method, batch = predictor.method, batch_of(predictor.method)
     state, metadata = comfy.utils.load_torch_file(str(runs[name]), return_metadata=True)
     target, source, modules = load_weights(TRUEPOSE_MODEL, state, "x", metadata)
+    heads = {block.attn1.heads for unet in (target, source) for block in transformer_blocks(unet).values()}
+    assert heads == {2 if name == "truepose_16" else 8}
 
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
     if name == "truepose_v":
@@ -96,8 +107,9 @@ def test_truepose_in_both_hosts(runs, name):
     patched = apply_condition(patched, caa, net, "all", scope, modules)
     theirs = sampled(patched, noise, sigmas, sampler)
     assert float((ours - theirs).abs().max()) < 1e-3
-    pictures = [predictor.autoencoder.decode(latent) for latent in (ours, theirs)]
-    assert float((pictures[0] - pictures[1]).abs().max()) < 1e-3
+    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(autoencoder)), dtype=torch.float32)
+    shown = vae.decode(target.model.process_latent_out(theirs)).movedim(-1, 1) * 2 - 1
+    assert float((predictor.autoencoder.decode(ours).clamp(-1, 1) - shown).abs().max()) < 1e-3
     assert float((sampled(target, noise, sigmas, sampler) - theirs).abs().max()) > 1e-2
 
 

@@ -11,10 +11,15 @@ HEIGHT, WIDTH, REGION_DIM, FACE_DIM = 64, 48, 16, 32
 
 
 class NoisePeople:
-    """``count`` people, two pictures each, of nothing: every field there is, in its shape and range."""
+    """``count`` people, two pictures each, of nothing: every field there is, in its shape and range.
 
-    def __init__(self, count: int = 4, seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
-        self.size, self.seed = size, seed
+    ``channels`` are the latents'.
+    """
+
+    def __init__(
+        self, count: int = 4, seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH), channels: int = 4
+    ) -> None:
+        self.size, self.seed, self.channels = size, seed, channels
         self.names = [f"p{person}-v{view}" for person in range(count) for view in range(2)]
         self.pairs = [
             Pair(f"p{person}-v{view}", f"p{person}-v{1 - view}") for person in range(count) for view in range(2)
@@ -28,13 +33,13 @@ class NoisePeople:
         iuv = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
         iuv[..., 0] = np.where(parsing == 5, 24, np.where(parsing > 0, 2, 0))
         keypoints = np.concatenate([draw.uniform(4, 44, (18, 2)), np.ones((18, 1))], 1).astype(np.float32)
-        latent = (4, height // 8, width // 8)
+        latent = (self.channels, height // 8, width // 8)
         fields = {
             "parsing": parsing,
             "iuv": iuv,
             "keypoints": keypoints,
             "latent": draw.standard_normal(latent).astype(np.float32),
-            "texture_latent": draw.standard_normal((4, 8, 8)).astype(np.float32),
+            "texture_latent": draw.standard_normal((self.channels, 8, 8)).astype(np.float32),
             "regions": draw.standard_normal((20, REGION_DIM)).astype(np.float32),
             "texture": np.kron(draw.integers(0, 256, (32, 32, 3)), np.ones((16, 16, 1))).astype(np.uint8),
             "clip": draw.standard_normal(REGION_DIM).astype(np.float32),
