@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from devtools.host import declare_torchvision_operators  # noqa: E402
+from devtools import torchvision_operators  # noqa: E402
 
 if __name__ == "__main__":
-    declare_torchvision_operators()
+    torchvision_operators.install()
     module, sys.argv = sys.argv[1], sys.argv[1:]
     runpy.run_module(module, run_name="__main__")
