@@ -75,29 +75,14 @@ def test_every_module_with_a_command_line_is_found():
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
-    """An environment that counts as made, on top of this one, whose start-up files it does not run."""
-    home = tmp_path_factory.mktemp("home")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "venv")], check=True)
-    own = environment._packages(environment._python(home))
-    below = environment._packages(Path(sys.executable))
-    # A path alone: its .pth files are not read.
-    (own / "below.pth").write_text(f"{below}\n", encoding="utf-8")
-    (home / "comfyui").mkdir()
-    (home / "comfyui" / "main.py").touch()
-    (home / "ready").write_text(environment._fingerprint(ROOT, home / "comfyui"), encoding="utf-8")
-    return home
-
-
-@pytest.fixture(scope="module")
-def start(home, tmp_path_factory):
+def start(made_home, tmp_path_factory):
     """``start(*words)``: dev.py's training command, begun in a folder of the user's."""
     where = tmp_path_factory.mktemp("where")
 
     def start(*words: object) -> subprocess.Popen:
         bare = {name: value for name, value in os.environ.items() if name not in OURS}
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "dev.py"), "--env", str(home), "training", *map(str, words)],
+            [sys.executable, str(ROOT / "dev.py"), "--env", str(made_home), "training", *map(str, words)],
             cwd=where,
             env=bare | {"OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,

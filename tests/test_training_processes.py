@@ -5,8 +5,8 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,11 @@ import yaml
 from safetensors.torch import load_file
 from training_people import REGION_DIM, NoisePeople, store
 
-DRIVER = Path(__file__).parent / "training_driver.py"
+from devtools.host import ROOT
+from training import checkpoints
+
+Command = Callable[..., list[str]]
+
 STEPS = 6
 
 
@@ -41,12 +45,18 @@ def recipe(tmp_path_factory) -> Path:
     return path
 
 
-def command(recipe: Path, out: Path, *launcher: str) -> list[str]:
-    return [sys.executable, *launcher, str(DRIVER), "training.train", str(recipe), f"out={out}"]
+@pytest.fixture(scope="module")
+def command(recipe, made_python) -> Command:
+    """``command(out, …)``: what trains by the recipe."""
+
+    def command(out: Path, *words: str) -> list[str]:
+        return [made_python, "-m", "training.train", str(recipe), f"out={out}", *words]
+
+    return command
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+def variables() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 
 
 def losses(out: Path) -> list[float]:
@@ -56,34 +66,36 @@ def losses(out: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def whole(recipe, tmp_path_factory) -> Path:
+def whole(command, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("whole")
-    subprocess.run(command(recipe, out), check=True, env=environment())
+    subprocess.run(command(out), check=True, env=variables())
     return out
 
 
-def test_two_processes_are_one_with_the_summed_batch(recipe, whole, tmp_path):
+def test_two_processes_are_one_with_the_summed_batch(command, whole, tmp_path):
     """Losses agree to 1e-3 of themselves; what differs is the order in which gradients are summed."""
-    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1")
-    options = ("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1")
-    subprocess.run(command(recipe, tmp_path, *launcher, *options), check=True, env=environment())
+    done = subprocess.run(
+        command(tmp_path, "--processes", "2"), check=True, env=variables(), capture_output=True, text=True
+    )
+    assert done.stdout == f"{tmp_path / 'weights.safetensors'}\n"
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-3)
+    # Each has left where its random numbers stand.
+    states = [path.name for path in checkpoints.latest(tmp_path).glob("random_states_*")]
+    assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
 
 
-def kill_and_resume(recipe: Path, out: Path, moments: list[float]) -> int:
+def kill_and_resume(command: Command, out: Path, moments: list[float]) -> int:
     """Start the run again and again, killed after so many seconds each, then let it end; how many were killed."""
     killed = 0
     for moment in moments:
-        process = subprocess.Popen(
-            command(recipe, out), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command(out), env=variables(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
-    subprocess.run(command(recipe, out), check=True, env=environment())
+    subprocess.run(command(out), check=True, env=variables())
     return killed
 
 
@@ -93,10 +105,10 @@ def assert_same(out: Path, whole: Path) -> None:
     assert losses(out) == losses(whole)
 
 
-def test_ctrl_c_ends_with_a_checkpoint(recipe, whole, tmp_path):
+def test_ctrl_c_ends_with_a_checkpoint(command, whole, tmp_path):
     process = subprocess.Popen(
-        [*command(recipe, tmp_path), "checkpoint_every=0", "steps=10000"],
-        env=environment(),
+        command(tmp_path, "checkpoint_every=0", "steps=10000"),
+        env=variables(),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -110,15 +122,15 @@ def test_ctrl_c_ends_with_a_checkpoint(recipe, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_nothing_is_lost(recipe, whole, tmp_path):
+def test_killed_at_random_moments_nothing_is_lost(command, whole, tmp_path):
     """Twenty kills, from the first import on to the middle of a checkpoint."""
     begun = time.monotonic()
-    subprocess.run(command(recipe, tmp_path / "timed"), check=True, env=environment())
+    subprocess.run(command(tmp_path / "timed"), check=True, env=variables())
     lasts = time.monotonic() - begun
     draw = random.Random(0)
     killed = 0
     for run in range(5):
         moments = sorted(draw.uniform(0.4, 1.0) * lasts for _ in range(4))
-        killed += kill_and_resume(recipe, tmp_path / str(run), moments)
+        killed += kill_and_resume(command, tmp_path / str(run), moments)
         assert_same(tmp_path / str(run), whole)
     assert killed >= 10
