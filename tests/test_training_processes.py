@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from training_people import REGION_DIM, NoisePeople, store
 
 from devtools.host import ROOT
-from training import checkpoints
+from training import checkpoints, processes
+from training.errors import TrainingError
 
 Command = Callable[..., list[str]]
 
@@ -84,6 +85,29 @@ def test_two_processes_are_one_with_the_summed_batch(command, whole, tmp_path):
     assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
 
 
+def test_what_is_wrong_is_said_once(command, tmp_path):
+    """Not by every process."""
+    words = command(tmp_path, "--processes", "2", "batch=5")
+    done = subprocess.run(words, env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "A batch of 5 cannot be shared by 2 processes in 1 parts. Choose a multiple of 2.\n"
+
+
+def test_the_status_is_that_of_the_process_that_failed(made_python):
+    program = "from training.processes import launch; raise SystemExit(launch('json.tool', ['--no-such'], 2))"
+    done = subprocess.run([made_python, "-c", program], env=variables(), capture_output=True, check=False)
+    assert done.returncode == 2 and b"--no-such" in done.stderr
+
+
+def test_processes_without_gpus_of_their_own_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv(processes.ON_PROCESSORS, raising=False)
+    with pytest.raises(
+        TrainingError, match="^2 processes need a GPU each, and this machine has 1. Give --processes 1,"
+    ):
+        processes.launch("training.train", [], 2)
+
+
 def kill_and_resume(command: Command, out: Path, moments: list[float]) -> int:
     """Start the run again and again, killed after so many seconds each, then let it end; how many were killed."""
     killed = 0
@@ -105,9 +129,10 @@ def assert_same(out: Path, whole: Path) -> None:
     assert losses(out) == losses(whole)
 
 
-def test_ctrl_c_ends_with_a_checkpoint(command, whole, tmp_path):
+@pytest.mark.parametrize("words", [(), pytest.param(("--processes", "2"), marks=pytest.mark.slow)])
+def test_ctrl_c_ends_with_a_checkpoint(command, tmp_path, words):
     process = subprocess.Popen(
-        command(tmp_path, "checkpoint_every=0", "steps=10000"),
+        command(tmp_path, *words, "checkpoint_every=0", "steps=10000"),
         env=variables(),
         stderr=subprocess.PIPE,
         text=True,
@@ -117,7 +142,7 @@ def test_ctrl_c_ends_with_a_checkpoint(command, whole, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "goes on from here" in errors
+    assert process.returncode == 130 and errors.count("goes on from here") == 1
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
 
 
