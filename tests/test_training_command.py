@@ -48,9 +48,9 @@ def test_words_are_a_module_and_its_arguments(words, module, rest):
 @pytest.mark.parametrize(
     ("command", "words", "said"),
     [
-        ("training", [], "Which command of training? There is convert, "),
-        ("training", ["methods.truepose"], "'methods.truepose' is no command of training. There is convert, "),
-        ("training", ["--help"], "'--help' is no command of training. There is convert, "),
+        ("training", [], "Which command of training? There is attention, "),
+        ("training", ["methods.truepose"], "'methods.truepose' is no command of training. There is attention, "),
+        ("training", ["--help"], "'--help' is no command of training. There is attention, "),
         ("bench", ["training"], "'training' is no command of benchmarks. There is mcld, "),
     ],
 )

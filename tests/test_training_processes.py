@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said_once(command, tmp_path):
     words = command(tmp_path, "--processes", "2", "batch=5")
     done = subprocess.run(words, env=variables(), capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "A batch of 5 cannot be shared by 2 processes in 1 parts. Choose a multiple of 2.\n"
+    assert done.stderr == "5 sources of a batch cannot be shared by 2 processes in 1 parts. Choose a multiple of 2.\n"
 
 
 def test_the_status_is_that_of_the_process_that_failed(made_python):

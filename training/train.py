@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         people = StoredPeople(recipe.data.people)
         if options.processes > 1:
             # What is wrong with them is said here, once.
-            Shares(0, recipe.steps, recipe.batch, processes=options.processes, accumulate=recipe.accumulate)
+            Shares(0, recipe.steps, recipe.sources, processes=options.processes, accumulate=recipe.accumulate)
             return launch("training.train", [str(options.recipe), *options.changes], options.processes)
         weights = Run(recipe, people, held_out).train()
     except TrainingError as error:
