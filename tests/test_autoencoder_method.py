@@ -2,11 +2,14 @@
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from test_training_loop import recipe as training_recipe
+from training_people import NoisePeople
 
 from training.autoencoders import TinyAutoencoder, load_autoencoder
 from training.draws import Draws
 from training.errors import TrainingError
+from training.loop import Run
 from training.methods.autoencoder import Autoencoder, AutoencoderOptions, edge_error
 
 SIZE = (40, 32)
@@ -91,3 +94,19 @@ def test_another_file_is_no_autoencoder(tmp_path):
     save_file({"conv_in.weight": torch.zeros(1)}, file)
     with pytest.raises(TrainingError, match="is no autoencoder"):
         load_autoencoder(file)
+
+
+def test_going_on_with_a_decoder_leaves_the_latents_as_they_are(tmp_path):
+    begun = Autoencoder(AutoencoderOptions(), 0)
+    begun.network.normalise(torch.tensor(0.3), torch.tensor(1.7))
+    file = tmp_path / "vae.safetensors"
+    save_file(begun.weights()[0], file)
+    with torch.inference_mode(False), torch.enable_grad():
+        people = NoisePeople()
+        options = AutoencoderOptions(decoder_of=file, crop=(32, 16))
+        after = load_file(Run(training_recipe(tmp_path / "run", "autoencoder", options=options), people).train())
+    before = begun.network.state_dict()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {key for key in before if key.startswith("taesd_decoder.")}
+    with pytest.raises(TrainingError, match="with 16 channels"):
+        Autoencoder(AutoencoderOptions(channels=16, decoder_of=file), 0)

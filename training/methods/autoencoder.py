@@ -6,13 +6,15 @@ the latents, so that what a diffusion model gets slightly wrong decodes to somet
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ..autoencoders import TinyAutoencoder
+from ..autoencoders import TinyAutoencoder, load_autoencoder
 from ..data.records import Record
 from ..draws import Draws
+from ..errors import TrainingError
 from .base import Batch, Method, field, pixels, tensor
 
 
@@ -20,6 +22,8 @@ from .base import Batch, Method, field, pixels, tensor
 class AutoencoderOptions:
     """Attributes:
     channels: of a latent.
+    decoder_of: an autoencoder's file to go on with: its decoder alone is trained, so that its latents, and what was
+        trained on them, stay what they are. None begins from nothing.
     crop: height and width of the training crops, pixels; multiples of 8. Each has a pixel of the person in its middle,
         as near as the picture's edges let it.
     background: weight of the pixels that do not show the person.
@@ -30,6 +34,7 @@ class AutoencoderOptions:
     """
 
     channels: int = 4
+    decoder_of: Path | None = None
     crop: tuple[int, int] = (64, 64)
     background: float = 1.0
     latent_noise: float = 0.1
@@ -51,6 +56,18 @@ class Autoencoder(Method):
             torch.manual_seed(seed)
             self.network = TinyAutoencoder(options.channels)
         begin_as_blur(self.network)
+        if options.decoder_of:
+            self._go_on_with(options.decoder_of)
+
+    def _go_on_with(self, file: Path) -> None:
+        try:
+            self.network.load_state_dict(load_autoencoder(file).state_dict())
+        except RuntimeError as error:
+            raise TrainingError(
+                f"'{file}' is no tiny autoencoder with {self.options.channels} channels, which could be gone on with. "
+                "Set options.channels to its number."
+            ) from error
+        self.network.taesd_encoder.requires_grad_(False)
 
     def read_source(self, record: Record) -> dict[str, Tensor]:
         return {}
@@ -92,6 +109,8 @@ class Autoencoder(Method):
     @torch.no_grad()
     def finish(self, batches: Iterable[Batch]) -> None:
         """Find the latents' mean and deviation, so that the UNet sees 0 and 1."""
+        if self.options.decoder_of:
+            return
         latents = torch.cat([self.network.encode(pixels(batch["image"])) for batch in batches])
         self.network.normalise(latents.mean(), latents.std())
 
