@@ -131,9 +131,9 @@ def test_more_channels_begin_as_the_file_and_are_details(begun):
 
 def test_what_cannot_be_gone_on_with_is_said(begun):
     with pytest.raises(
-        TrainingError, match="has 4 channels, and cannot be gone on with in 2. Set options.channels to 4 or"
+        TrainingError, match="has 4 channels, and cannot be gone on with in 3. Set options.channels to 4 or"
     ):
-        Autoencoder(AutoencoderOptions(channels=2, begin=begun), 0)
+        Autoencoder(AutoencoderOptions(channels=3, begin=begun), 0)
     with pytest.raises(TrainingError, match="in 16. Set options.channels to 4[.]"):
         Autoencoder(AutoencoderOptions(channels=16, begin=begun, decoder_only=True), 0)
     with pytest.raises(ValueError, match="decoder_only needs begin"):
