@@ -218,7 +218,7 @@ def _vae(golden: Golden) -> Any:
     import comfy.sd
 
     hint = golden.config["vae"]["comfy_hint"]
-    weights = golden.weights_of("tiny_vae")
+    weights = golden.weights_of("vae")
     return comfy.sd.VAE(sd=weights, config={"params": hint}, dtype=torch.float32)
 
 

@@ -90,7 +90,7 @@ PUBLISHED: dict[str, tuple[bool, Callable[[int], list[int]]]] = {
 
 
 def published_sampler(model: Any, name: str, steps: int) -> tuple[Any, Tensor]:
-    """A sampler of diffusers as a SAMPLER of the host, and the noise levels it goes through, with the first step's last.
+    """A sampler of diffusers as a SAMPLER of the host, and the noise levels it goes through.
 
     Args:
         model: a MODEL, whose schedule is read.

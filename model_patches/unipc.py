@@ -1,4 +1,4 @@
-"""UniPC (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework …", 2023): order 2, B(h) = e^h − 1, data prediction.
+"""UniPC (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework …", 2023): order 2, B(h) = e^h − 1, for x₀.
 
 Samples here are of exploding variance, x = x₀ + σε: the paper's, divided by α. Its α then cancel in every step, its
 λ is −log σ, and a step of the first order is DDIM's.

@@ -53,7 +53,7 @@ class PCDMsShape:
 
 
 class TokenProjection(nn.Module):
-    """"A trainable MLP" (section 3.3) from DINOv2's tokens to the context."""
+    """ "A trainable MLP" (section 3.3) from DINOv2's tokens to the context."""
 
     def __init__(self, dino_dim: int, hidden: int, context_dim: int, device=None, dtype=None, operations=nn):
         super().__init__()

@@ -52,9 +52,7 @@ def _kind(name: str, *stages: str) -> WeightKind:
         node=f"Load PCDMs {name.capitalize()}",
         advice="A PCDMs weight file is made by 'python -m training.convert pcdms FOLDER OUT'",
         mend="Convert the published file again.",
-        recognise=lambda keys, metadata: (
-            metadata.get(METHOD_KEY) == METHOD and metadata.get(STAGE_KEY) in stages
-        ),
+        recognise=lambda keys, metadata: metadata.get(METHOD_KEY) == METHOD and metadata.get(STAGE_KEY) in stages,
         unets=_unets,
         shapes=shapes_of(_network),
         network=_network,
