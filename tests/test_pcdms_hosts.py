@@ -1,5 +1,6 @@
 """PCDMs' MODELs among other patches, and the same weights in diffusers."""
 
+from dataclasses import replace
 from functools import partial
 
 import comfy.hooks
@@ -64,8 +65,6 @@ def sampled(model, conditions, rows: int = 1) -> torch.Tensor:
 
 def base_unet(seed: int = 7):
     """An ordinary UNet of the same generation and sizes, as Stable Diffusion 2.1 is beside PCDMs."""
-    from dataclasses import replace
-
     state, metadata = untrained.pcdms_state("refining")
     unet = {key.removeprefix(DENOISING): tensor for key, tensor in state.items() if key.startswith(DENOISING)}
     layout = replace(UNetLayout.of(unet), in_channels=4)
@@ -152,8 +151,9 @@ def test_the_hosts_agree(stage, patcher):
     null = torch.zeros_like(beside) if stage == "refining" else beside
     classes = None if inputs.vector is None else torch.cat([torch.zeros_like(inputs.vector), inputs.vector])
     context = torch.cat([conditions[1][0][0], conditions[0][0][0]])
-    scheduler = DDIMScheduler(1000, 0.00085, 0.012, "scaled_linear", clip_sample=False, set_alpha_to_one=False)
-    scheduler.config.steps_offset = 1
+    scheduler = DDIMScheduler(
+        1000, 0.00085, 0.012, "scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1
+    )
     scheduler.set_timesteps(steps)
     assert scheduler.timesteps.tolist() == leading_timesteps(steps)
     x = noise
