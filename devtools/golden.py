@@ -28,7 +28,10 @@ class Golden:
             for group in ("weights.", "in.", "out.")
         )
         if "weights_from" in metadata:
-            weights = cls.read(path.parent / metadata["weights_from"]).weights
+            named = metadata["weights_from"]
+            names = json.loads(named) if named.startswith("[") else [named]
+            for name in names:
+                weights = cls.read(path.parent / name).weights | weights
         return cls(weights, inputs, outputs, json.loads(metadata.get("config", "{}")))
 
     def weights_of(self, stem: str) -> dict[str, Tensor]:

@@ -32,10 +32,17 @@ from .parsing import (
     MannequinPreviewParsing,
     MannequinSelectParsing,
 )
+from .pcdms import (
+    MannequinLoadPCDMsInpainting,
+    MannequinLoadPCDMsRefining,
+    MannequinPCDMsJoint,
+    MannequinPCDMsTarget,
+)
+from .pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
-from .sampling import MannequinDDIMSampler
+from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
 from .source import MannequinSourceNet
 from .texture import MannequinSwapTexture, MannequinTextureMap, MannequinTextureMask
 from .truepose import MannequinApplyCAA, MannequinApplyHPFA, MannequinApplyPoseEncoder
@@ -86,7 +93,15 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinMCLDConditioning,
     MannequinApplyMFCA,
     MannequinApplyPoseGuider,
+    MannequinLoadPCDMsInpainting,
+    MannequinLoadPCDMsRefining,
+    MannequinPCDMsJoint,
+    MannequinPCDMsConditioning,
+    MannequinPCDMsTarget,
+    MannequinPCDMsRefining,
     MannequinDDIMSampler,
+    MannequinPublishedSampler,
+    MannequinGuidanceRescale,
     MannequinConditioning,
     MannequinRegionBlendGuider,
 ]
