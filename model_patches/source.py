@@ -52,10 +52,10 @@ class SourceSite:
         return self.q.shape[0]
 
     def for_rows(self, rows: int) -> "SourceSite":
-        """One image's features for several rows; of as many images as rows, itself."""
+        """Features for several rows: each image serves equal runs of them; of as many images as rows, itself."""
         if rows == self.rows:
             return self
-        q, k, v, stream = (t.expand(rows, -1, -1) for t in (self.q, self.k, self.v, self.stream))
+        q, k, v, stream = (t.repeat_interleave(rows // t.shape[0], 0) for t in (self.q, self.k, self.v, self.stream))
         return replace(self, q=q, k=k, v=v, stream=stream)
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:

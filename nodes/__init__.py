@@ -39,6 +39,7 @@ from .pcdms import (
     MannequinPCDMsTarget,
 )
 from .pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
+from .pcdms_prior import MannequinLoadPCDMsPrior, MannequinPCDMsPrior
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
@@ -93,6 +94,8 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinMCLDConditioning,
     MannequinApplyMFCA,
     MannequinApplyPoseGuider,
+    MannequinLoadPCDMsPrior,
+    MannequinPCDMsPrior,
     MannequinLoadPCDMsInpainting,
     MannequinLoadPCDMsRefining,
     MannequinPCDMsJoint,

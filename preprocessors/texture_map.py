@@ -186,6 +186,17 @@ def parts_of_texture(parts: Sequence[int]) -> Tensor:
     return torch.from_numpy(np.isin(part, parts))
 
 
+@functools.cache
+def surface_of_texture() -> Tensor:
+    """DensePose's I, U, V of every texel of SMPL's texture, uint8 ``[512, 512, 3]``; 0 outside the body."""
+    place = _layout()
+    part, texel = np.divmod(place, TILE**2)
+    down, across = np.divmod(texel, TILE)
+    u, v = across * 255 / (TILE - 1), 255 - down * 255 / (TILE - 1)
+    iuv = np.where((place >= 0)[..., None], np.stack([part + 1, u, v], -1), 0)
+    return torch.from_numpy(iuv.round().astype(np.uint8))
+
+
 def charts() -> np.ndarray:
     """The texels of every tile that belong to the body; boolean ``[24, 200, 200]``.
 

@@ -8,6 +8,7 @@ from test_training_loop import OPTIONS
 from training_people import FACE_DIM, REGION_DIM, NoisePeople
 
 from training.draws import Draws
+from training.examples import Examples, collate
 from training.methods import METHODS
 from training.methods.base import field
 from training.methods.mcld import MCLDOptions
@@ -22,8 +23,10 @@ def with_gradients():
 
 def batch_of(method, rows: int = 4) -> dict[str, torch.Tensor]:
     people = NoisePeople(rows)
-    read = [method.read_source(people.record(s)) | method.read_target(people.record(t)) for s, t in people.pairs[:rows]]
-    return torch.utils.data.default_collate(read)
+    examples = Examples(method, people, 0)
+    batch = collate([examples.group(place) for place in range(rows)])
+    del batch["number"]
+    return batch
 
 
 def made(name: str, **changes):
@@ -83,7 +86,7 @@ def test_the_null_condition_sees_nothing_of_the_source_and_keeps_the_pose(name, 
     others = {key: batch[key].roll(1, 0) for key in read}
     assert loss(dropped, batch) == loss(dropped, batch | others)
     assert loss(kept, batch) != loss(kept, batch | others)
-    pose = "skeleton" if name == "truepose" else "iuv"
+    pose = "skeleton" if name == "truepose" else "target_iuv"
     assert loss(dropped, batch) != loss(dropped, batch | {pose: batch[pose].roll(1, 0)})
 
 
@@ -106,7 +109,7 @@ def test_the_face_loss_is_the_same_error_inside_the_face():
     method = made("mcld", min_snr=0.0)
     batch = batch_of(method)
     prediction, truth = torch.zeros(4, 4, 8, 6), torch.zeros(4, 4, 8, 6)
-    face = batch["iuv"][..., 0] == 24
+    face = batch["target_iuv"][..., 0] == 24
     cover = face.float().view(4, 8, 8, 6, 8).mean((2, 4))
     truth[:, :, cover[0] > 0.99] = 2.0
     terms = method.losses(batch, prediction, truth, 1.0)

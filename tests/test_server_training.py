@@ -39,7 +39,7 @@ def mcld_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor
         "texture_clip": tokens.texture[:, 0],
         "face": graph.value(node_of(prompt, "MannequinFaceOfRegions")).raw,
         # The graph's picture is V, U, I.
-        "iuv": graph.value(node_of(prompt, "MannequinDensePoseImage")).flip(-1) * 255,
+        "target_iuv": graph.value(node_of(prompt, "MannequinDensePoseImage")).flip(-1) * 255,
     }
 
 

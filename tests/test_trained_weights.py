@@ -113,7 +113,7 @@ def test_mcld_in_both_hosts(runs):
     net = SourceNet(reference, reference.model.process_latent_out(batch["texture_latent"]), image, None)
     tokens = modules.model.face_projector(batch["face"][:, None])
     scope = Scope()
-    pose = batch["iuv"].flip(-1).movedim(-1, 1).float() / 255
+    pose = batch["target_iuv"].flip(-1).movedim(-1, 1).float() / 255
     patched = apply_pose(denoiser, modules, pose, scope)
     patched = apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
     focal = MFCACondition(image, texture, tokens, modules.model)

@@ -1,131 +1,84 @@
-"""What most users try first: HPFA and CAA on a checkpoint with a ControlNet, a LoRA and a text prompt in one graph."""
+"""Training-free use in training's own host: as the nodes' conditions act, when they act, and on whom."""
 
-import comfy.cldm.cldm
-import comfy.controlnet
-import comfy.model_management
+from dataclasses import replace
+
 import pytest
 import torch
-from mannequin.model_patches.comfy_small_sd import seed_weights
-from mannequin.nodes.reference import MannequinApplyReference
-from mannequin.nodes.source import MannequinSourceNet
-from mannequin.nodes.truepose import MannequinApplyCAA, MannequinApplyHPFA
-from small import (
-    APPLY,
-    HEIGHT,
-    HPFA,
-    SIZES,
-    WIDTH,
-    body_mask,
-    conditioning,
-    difference,
-    mcld_modules,
-    mfca,
-    model,
-    random,
-    sample,
-)
+from test_training_loop import OPTIONS
+from training_people import NoisePeople
 
-from nodes import ControlNetApplyAdvanced
-
-LORA_KEY = "diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_q.weight"
+from training.errors import TrainingError
+from training.methods.truepose import TruePose
+from training.sampling import read_pairs
+from training.training_free import TrainingFree, Use
 
 
-def control_net(layout: str):
-    """A small ControlNet of the host's own class."""
-    config = SIZES[layout].unet_config()
-    config = {key: value for key, value in config.items() if key not in ("out_channels", "transformer_depth_output")}
-    network = comfy.cldm.cldm.ControlNet(hint_channels=3, **config)
-    seed_weights(network, 11)
-    device = comfy.model_management.get_torch_device()
-    return comfy.controlnet.ControlNet(network, load_device=device)
+@pytest.fixture(scope="module")
+def model():
+    method = TruePose(replace(OPTIONS["truepose"], fusion="none", caa=False), 0)
+    with torch.no_grad():
+        method.denoising.conv_out.weight.normal_(0, 0.05)
+    return method.eval()
 
 
-def posed(layout: str):
-    """Text conditioning under a ControlNet, as Apply ControlNet makes it."""
-    hint = torch.rand(1, 8 * HEIGHT, 8 * WIDTH, 3, generator=torch.Generator().manual_seed(0))
-    apply = ControlNetApplyAdvanced().apply_controlnet
-    return apply(conditioning(77), conditioning(154, seed=4), control_net(layout), hint, 0.7, 0.0, 1.0)
+def sampled(model, guidance: float = 1.0, other_source: bool = False, **use) -> torch.Tensor:
+    people = NoisePeople()
+    trained = TrainingFree(model, Use(**use))
+    source = people.record("p1-v0" if other_source else "p0-v0")
+    batch = read_pairs(trained, [(source, people.record("p0-v1"))])
+    noise = torch.randn(1, 4, 8, 6, generator=torch.Generator().manual_seed(0))
+    return trained.sample(batch, noise, 4, guidance)
 
 
-def with_source(patcher, node, **values):
-    source = MannequinSourceNet.execute(
-        model=patcher, latent={"samples": random(1, 4, HEIGHT, WIDTH, seed=1)}, conditioning=conditioning(77)
-    )[0]
-    return node.execute(model=patcher, source=source, **values)[0]
+@pytest.mark.parametrize("use", ["hpfa", "caa", "reference"])
+def test_each_brings_something_of_the_source_as_far_as_its_strength(model, use):
+    nothing = sampled(model, use="nothing")
+    whole, half, off = (sampled(model, use=use, strength=strength) for strength in (1.0, 0.5, 0.0))
+    assert torch.equal(off, nothing)
+    assert float((whole - nothing).abs().max()) > float((half - nothing).abs().max()) > 1e-4
+    assert float((whole - sampled(model, use=use, other_source=True)).abs().max()) > 1e-4
+    assert torch.equal(nothing, sampled(model, use="nothing", other_source=True))
 
 
-@pytest.mark.parametrize("layout", ["sd15", "sdxl"])
-def test_everything_in_one_graph(layout, cloning):
-    base = model(layout)
-    width = base.model.diffusion_model.middle_block[1].transformer_blocks[0].attn2.to_q.weight.shape[0]
-    lora = base.clone()
-    lora.add_patches({LORA_KEY: ("diff", (random(width, width, seed=8),))}, 0.5)
-    labels = body_mask().to(torch.uint8)
-    regions = (labels, random(1, 3, 32, seed=7))
-    positive, negative = posed(layout)
-
-    def result(patcher, *conditions) -> torch.Tensor:
-        return sample(patcher, *conditions)
-
-    everything = with_source(lora, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
-    everything = with_source(everything, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **APPLY)
-    whole = result(everything, positive, negative)
-    assert torch.isfinite(whole).all()
-    assert difference(whole, result(everything, positive, negative)) == 0.0
-
-    # Leave one out: each of the four is felt.
-    only_caa = with_source(lora, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **APPLY)
-    only_hpfa = with_source(lora, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
-    no_lora = with_source(base, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
-    no_lora = with_source(no_lora, MannequinApplyCAA, regions=regions, count=2, sites="mid, up", **APPLY)
-    others = {
-        "HPFA": result(only_caa, positive, negative),
-        "CAA": result(only_hpfa, positive, negative),
-        "LoRA": result(no_lora, positive, negative),
-        "ControlNet": result(everything, conditioning(77), conditioning(154, seed=4)),
-    }
-    for name, other in others.items():
-        assert difference(whole, other) > 1e-4, f"{name} is not felt"
+def test_it_acts_within_its_span_alone():
+    assert [Use(start_percent=0.25, end_percent=0.5).acts(step) for step in (999, 750, 749, 500, 499)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert [Use().acts(step) for step in (999, 0)] == [True, True]
 
 
-def test_hpfa_caa_and_mfca_beside_a_lora_and_a_controlnet(cloning):
-    """MFCA on another checkpoint than MCLD's: the prompt, the ControlNet and the LoRA keep working beside it."""
-    base = model()
-    lora = base.clone()
-    lora.add_patches({LORA_KEY: ("diff", (random(128, 128, seed=8),))}, 0.5)
-    modules = mcld_modules(base)
-    positive, negative = posed("sd15")
-    labels = (body_mask().to(torch.uint8), random(1, 3, 32, seed=7))
-
-    def built(patcher, *names: str) -> torch.Tensor:
-        if "HPFA" in names:
-            patcher = with_source(patcher, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
-        if "CAA" in names:
-            patcher = with_source(patcher, MannequinApplyCAA, regions=labels, count=2, sites="mid, up", **APPLY)
-        return mfca(patcher, modules=modules) if "MFCA" in names else patcher
-
-    names = ("HPFA", "CAA", "MFCA")
-    whole = sample(built(lora, *names), positive, negative)
-    assert difference(whole, sample(built(lora, *names), positive, negative)) == 0.0
-    others = {name: built(lora, *(other for other in names if other != name)) for name in names}
-    others["LoRA"] = built(base, *names)
-    for name, other in others.items():
-        assert difference(whole, sample(other, positive, negative)) > 1e-4, f"{name} is not felt"
-    prompted = sample(built(lora, *names), conditioning(77), conditioning(154, seed=4))
-    assert difference(whole, prompted) > 1e-4, "the ControlNet is not felt"
+def test_a_span_beyond_the_last_step_changes_nothing(model):
+    assert torch.equal(sampled(model, use="hpfa", start_percent=1.0), sampled(model, use="nothing"))
 
 
-def test_reference_attention_from_its_node():
-    base = model()
-    patched = with_source(base, MannequinApplyReference, sites="down", **APPLY)
-    assert difference(sample(patched), sample(base)) > 1e-3
+def test_sites_are_chosen_by_the_nodes_words(model):
+    some, every = sampled(model, sites="mid"), sampled(model)
+    assert float((some - every).abs().max()) > 1e-4
+    assert float((some - sampled(model, use="nothing")).abs().max()) > 1e-5
 
 
-def test_the_source_sees_its_caption():
-    base = model()
-    captioned = with_source(base, MannequinApplyHPFA, parsing_mask=body_mask().float(), **HPFA, **APPLY)
-    silent_source = MannequinSourceNet.execute(model=base, latent={"samples": random(1, 4, HEIGHT, WIDTH, seed=1)})[0]
-    silent = MannequinApplyHPFA.execute(
-        model=base, source=silent_source, parsing_mask=body_mask().float(), **HPFA, **APPLY
-    )[0]
-    assert difference(sample(captioned), sample(silent)) > 1e-4
+def test_guidance_goes_beyond_what_the_source_brings(model):
+    nothing, once, twice = (
+        sampled(model, use=use, guidance=g) for use, g in (("nothing", 2), ("hpfa", 1), ("hpfa", 2))
+    )
+    assert float((twice - nothing).abs().max()) > float((once - nothing).abs().max())
+
+
+def test_a_prompt_tells_what_the_target_wears(model):
+    assert float((sampled(model, use="prompt") - sampled(model, use="nothing")).abs().max()) > 1e-4
+
+
+def test_a_model_that_knows_a_source_is_refused():
+    with pytest.raises(TrainingError, match="fusion 'hpfa'"):
+        TrainingFree(TruePose(OPTIONS["truepose"], 0), Use())
+
+
+def test_its_file_has_the_model_itself_for_a_source_net(model):
+    tensors, _ = model.weights()
+    ours = {key.removeprefix("reference_unet."): t for key, t in tensors.items() if key.startswith("reference_unet.")}
+    assert len(ours) > 50
+    assert all(torch.equal(tensor, model.denoising.state_dict()[key]) for key, tensor in ours.items())

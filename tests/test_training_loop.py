@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_people import FACE_DIM, REGION_DIM, NoisePeople
+from training_people import FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
 from model_patches.networks.resampler import ResamplerShape
 from training.draws import Draws
+from training.examples import collate
 from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.dual_unet import SmallUNet
@@ -21,7 +22,7 @@ from training.recipe import Data, Optimiser, Recipe
 UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
 FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)
 OPTIONS = {
-    "autoencoder": AutoencoderOptions(crop=32),
+    "autoencoder": AutoencoderOptions(crop=(32, 16)),
     "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
     "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
 }
@@ -59,14 +60,29 @@ def losses(folder: Path) -> list[float]:
     return [float(row["loss"]) for row in csv.DictReader((folder / "log.csv").open())]
 
 
-@pytest.mark.parametrize("method", OPTIONS)
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method):
-    whole = Run(recipe(tmp_path / "whole", method), NoisePeople()).train()
+#: A run's method, people, and what its recipe changes.
+RUNS = {
+    **{method: (method, NoisePeople, {}) for method in OPTIONS},
+    "muon, three targets a source": (
+        "truepose",
+        NoiseViews,
+        {
+            "data": Data(people=Path("unused"), targets=3),
+            "batch": 6,
+            "optimiser": Optimiser(learning_rate=1e-3, muon=True, warmup=2, decay="cosine"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "people", "changes"), RUNS.values(), ids=RUNS)
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method, people, changes):
+    whole = Run(recipe(tmp_path / "whole", method, **changes), people()).train()
 
     class Stopped(Exception):
         pass
 
-    stopping = Run(recipe(tmp_path / "stopped", method), NoisePeople())
+    stopping = Run(recipe(tmp_path / "stopped", method, **changes), people())
     update, done = stopping._update, []
 
     def stop_in_the_third(*arguments):
@@ -79,7 +95,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, method):
     with pytest.raises(Stopped):
         stopping.train()
     assert not (tmp_path / "stopped" / WEIGHTS).exists()
-    resumed = Run(recipe(tmp_path / "stopped", method), NoisePeople())
+    resumed = Run(recipe(tmp_path / "stopped", method, **changes), people())
     assert resumed.step == 2
     assert difference(whole, resumed.train()) == 0.0
     logs = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("whole", "stopped")]
@@ -109,8 +125,7 @@ def test_it_learns(tmp_path):
 def test_reference_layers_without_gradient_are_frozen(tmp_path):
     for method in ("truepose", "mcld"):
         run = Run(recipe(tmp_path / method, method), NoisePeople())
-        batch = torch.utils.data.default_collate([run.examples[number] for number in range(4)])
-
+        batch = collate([run.examples[number] for number in range(4)])
         numbers = batch.pop("number").tolist()
         sum(run.bare(batch, Draws(0, numbers, 0)).values()).backward()
         idle = [name for name, p in run.bare.named_parameters() if p.requires_grad and p.grad is None]

@@ -36,12 +36,21 @@ class NoisePeople:
             "latent": draw.standard_normal(latent).astype(np.float32),
             "texture_latent": draw.standard_normal((4, 8, 8)).astype(np.float32),
             "regions": draw.standard_normal((20, REGION_DIM)).astype(np.float32),
+            "texture": np.kron(draw.integers(0, 256, (32, 32, 3)), np.ones((16, 16, 1))).astype(np.uint8),
             "clip": draw.standard_normal(REGION_DIM).astype(np.float32),
             "texture_clip": draw.standard_normal(REGION_DIM).astype(np.float32),
             "face": draw.standard_normal(FACE_DIM).astype(np.float32),
         }
         image = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
         return Record(name, name.split("-")[0], name.split("-")[0], image, fields)
+
+
+class NoiseViews(NoisePeople):
+    """One outfit in four views: every source has three targets."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.pairs = [Pair(one, other) for one in self.names for other in self.names if one != other]
 
 
 def store(people: NoisePeople, folder: Path) -> Path:

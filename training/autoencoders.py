@@ -22,7 +22,7 @@ class Autoencoder(Protocol):
     """What training asks of any autoencoder. Latents have unit variance, about, as the UNet sees them."""
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Pictures ``[B, 3, 8h, 8w]`` in −1…1 → latents ``[B, 4, h, w]``."""
+        """Pictures ``[B, 3, 8h, 8w]`` in −1…1 → latents ``[B, C, h, w]``, C = 4 for Stable Diffusion's."""
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents → pictures in −1…1."""
@@ -115,10 +115,11 @@ def load_autoencoder(path: Path) -> Autoencoder:
 
         network = _Diffusers(AutoencoderKL.from_pretrained(path, local_files_only=True))
     else:
-        network = TinyAutoencoder()
         try:
-            network.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError) as error:
+            weights = load_file(path)
+            network = TinyAutoencoder(len(weights["taesd_encoder.14.weight"]))
+            network.load_state_dict(weights)
+        except (OSError, SafetensorError, RuntimeError, KeyError) as error:
             raise TrainingError(
                 f"'{path}' is no autoencoder ({reason(error)}). Give a folder of diffusers' AutoencoderKL "
                 "(sd-vae-ft-mse, say), or a TAESD file such as training makes with recipes/demo_autoencoder.yaml."

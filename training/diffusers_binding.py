@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 from model_patches.attention.joint import Look, combination, mixed, shares
 from model_patches.attention.key_values import KeyValues
-from model_patches.attention.multihead import fused_attention
+from model_patches.attention.multihead import fused_attention, split_heads
 from model_patches.conditions import Condition, SourceCondition, TokenCondition
 from model_patches.sites import Site, site_in_diffusers
 from model_patches.source import SourceSite
 
+#: Is told at every site where a source condition acts how the target's tokens look at the source's: attention ``[B, N,
+#: M]``, averaged over heads, rows adding up to 1 less what other keys take.
+Watch = Callable[[Site, SourceCondition, Tensor], None]
 #: Keys and values of every condition at every site it acts on.
 Memories = Sequence[tuple[Condition, Mapping[Site, Sequence[KeyValues]]]]
 
@@ -83,7 +86,11 @@ def project(
 
 @contextmanager
 def conditioned(
-    target: UNet2DConditionModel, memories: Memories, keep: Tensor | None = None, weight: float = 1.0
+    target: UNet2DConditionModel,
+    memories: Memories,
+    keep: Tensor | None = None,
+    weight: float = 1.0,
+    watch: Watch | None = None,
 ) -> Iterator[None]:
     """Within the block, TargetNet's attention obeys the conditions.
 
@@ -91,16 +98,22 @@ def conditioned(
         keep: which rows of the batch carry the condition, boolean ``[B]``; the others are the null condition ∅ of
             classifier-free guidance. None is all.
         weight: 1 is the paper.
+        watch: sees every self-attention on a source.
     """
     blocks = transformer_blocks(target)
     # Asked once and not at every site, where a GPU would wait for the answer.
     keep = None if keep is None or keep.all() else keep
     looks: dict[nn.Module, list[Look]] = {}
+    seen: dict[nn.Module, list[Callable[[Tensor], None] | None]] = {}
     for condition, memory in memories:
         for site, parts in memory.items():
             attention = getattr(blocks[site], condition.attention_name)
             looks.setdefault(attention, []).append(Look(condition.acts, parts))
-    processors = {attention: _LookingProcessor(each, keep, weight) for attention, each in looks.items()}
+            watched = watch is not None and condition.acts != "add" and isinstance(condition, SourceCondition)
+            seen.setdefault(attention, []).append(functools.partial(watch, site, condition) if watched else None)
+    processors = {
+        attention: _LookingProcessor(each, seen[attention], keep, weight) for attention, each in looks.items()
+    }
     with _processors(processors):
         yield
 
@@ -131,6 +144,7 @@ def _output(attention: nn.Module, hidden: Tensor) -> Tensor:
 @dataclass(frozen=True, eq=False)
 class _LookingProcessor:
     looks: Sequence[Look]
+    seen: Sequence[Callable[[Tensor], None] | None]
     keep: Tensor | None
     weight: float
 
@@ -144,6 +158,10 @@ class _LookingProcessor:
             return fused_attention(q, k, v, heads)
 
         looks = [Look(acts, [part.to(q) for part in parts]) for acts, parts in self.looks]
+        if any(self.seen):
+            for see, shown in zip(self.seen, attention_on(q, KeyValues(k, v), heads, looks), strict=True):
+                if see is not None:
+                    see(shown)
         sharing = shares([self.weight] * len(looks))
         terms = [
             combination(q, KeyValues(k, v), heads, [looks[i] for i in members], plain, fused_attention)
@@ -154,6 +172,25 @@ class _LookingProcessor:
             return answer
         rows = ~self.keep
         return answer.index_put((rows,), fused_attention(q[rows], k[rows], v[rows], heads))
+
+
+def attention_on(q: Tensor, own: KeyValues, heads: int, looks: Sequence[Look]) -> list[Tensor]:
+    """The softmax of :func:`~model_patches.attention.joint.combination` itself, averaged over heads.
+
+    Returns:
+        For every look its columns, ``[B, N, M]``; none where it adds instead of taking part.
+    """
+    replaced = any(look.acts == "replace" for look in looks)
+    keys = [] if replaced else [own.key]
+    sizes = [key.shape[1] for key in keys]
+    for look in looks:
+        parts = [] if look.acts == "add" else [part.spread(len(q)).key for part in look.parts]
+        keys += parts
+        sizes.append(sum(part.shape[1] for part in parts))
+    queries, together = split_heads(q, heads), split_heads(torch.cat(keys, 1), heads)
+    attention = (queries @ together.mT * queries.shape[-1] ** -0.5).float().softmax(-1).mean(1)
+    columns = attention.split(sizes, -1)
+    return list(columns if replaced else columns[1:])
 
 
 @contextmanager

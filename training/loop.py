@@ -20,10 +20,12 @@ from . import checkpoints
 from .autoencoders import load_autoencoder
 from .data.records import People
 from .draws import Draws
-from .examples import Examples, Shares, loader, on_device
+from .errors import TrainingError
+from .examples import Examples, Shares, collate, loader, on_device
 from .grids import save_grid
 from .logs import Log
 from .methods import METHODS
+from .optimisers import optimisers
 from .recipe import Recipe
 from .sampling import options_metadata
 
@@ -51,26 +53,22 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         method = METHODS[recipe.method](recipe.options, recipe.seed)
-        self.examples = Examples(method, people, recipe.seed, recipe.data.cache)
-        optimiser = recipe.optimiser
-        optimizer = torch.optim.AdamW(
-            method.trained(),
-            lr=optimiser.learning_rate,
-            betas=optimiser.betas,
-            weight_decay=optimiser.weight_decay,
-            fused=True,
-        )
-        schedule = get_scheduler(
-            "constant_with_warmup" if optimiser.decay == "constant" else "cosine",
-            optimizer,
-            num_warmup_steps=optimiser.warmup,
-            num_training_steps=recipe.steps,
-        )
+        self.examples = Examples(method, people, recipe.seed, recipe.data.cache, recipe.data.targets)
         self.bare = method
-        self.method, self.optimizer = self.accelerator.prepare(method, optimizer)
-        # Not prepared: accelerate would step it once for every process.
-        self.schedule = schedule
-        self.accelerator.register_for_checkpointing(schedule)
+        self.method, *self.optimizers = self.accelerator.prepare(
+            method, *optimisers(method.trained(), recipe.optimiser)
+        )
+        # Not prepared: accelerate would step them once for every process.
+        self.schedules = [
+            get_scheduler(
+                "constant_with_warmup" if recipe.optimiser.decay == "constant" else "cosine",
+                optimizer,
+                num_warmup_steps=recipe.optimiser.warmup,
+                num_training_steps=recipe.steps,
+            )
+            for optimizer in self.optimizers
+        ]
+        self.accelerator.register_for_checkpointing(*self.schedules)
         self.average: EMAModel | None = None
         if recipe.ema:
             self.average = EMAModel(method.trained(), decay=recipe.ema, use_ema_warmup=True, power=0.75)
@@ -107,7 +105,7 @@ class Run:
         shares = Shares(
             self.step,
             recipe.steps,
-            recipe.batch,
+            self._sources(recipe.batch),
             accelerator.process_index,
             accelerator.num_processes,
             recipe.accumulate,
@@ -140,6 +138,15 @@ class Run:
         if log is not None:
             log.close()
 
+    def _sources(self, batch: int) -> int:
+        targets = self.recipe.data.targets
+        if batch % targets:
+            raise TrainingError(
+                f"A batch of {batch} cannot be made of sources with {targets} targets each. Choose a multiple of "
+                f"{targets}, or other data.targets."
+            )
+        return batch // targets
+
     def _update(self, batches: Iterator[dict[str, Tensor]], window: dict[str, Tensor]) -> Tensor:
         recipe, accelerator = self.recipe, self.accelerator
         norm = torch.zeros(())
@@ -151,12 +158,14 @@ class Run:
                 accelerator.backward(sum(terms.values()))
                 if accelerator.sync_gradients and recipe.optimiser.clip:
                     norm = accelerator.clip_grad_norm_(self.bare.trained(), recipe.optimiser.clip)
-                self.optimizer.step()
-                self.optimizer.zero_grad()
+                for optimizer in self.optimizers:
+                    optimizer.step()
+                    optimizer.zero_grad()
             for name, value in terms.items():
                 window[name] = window[name] + value.detach().float() / recipe.accumulate
             window["updates"] = window["updates"] + 1 / recipe.accumulate
-        self.schedule.step()
+        for schedule in self.schedules:
+            schedule.step()
         if self.average is not None:
             self.average.step(self.bare.trained())
         return norm
@@ -168,7 +177,7 @@ class Run:
         return values
 
     def _rate(self) -> float:
-        return float(self.schedule.get_last_lr()[0])
+        return float(self.schedules[0].get_last_lr()[0])
 
     def _checkpoint(self) -> None:
         checkpoints.save(
@@ -197,9 +206,8 @@ class Run:
         recipe = self.recipe
         decoder = load_autoencoder(recipe.data.autoencoder) if recipe.data.autoencoder else None
         examples = Examples(self.bare, self.held_out, recipe.seed)
-        places = [i * len(self.held_out.pairs) // recipe.grid for i in range(recipe.grid)]
-        batch = torch.utils.data.default_collate([examples.pair(place) for place in places])
-        batch = on_device(batch, self.accelerator.device)
+        places = [i * len(examples.groups) // recipe.grid for i in range(recipe.grid)]
+        batch = on_device(collate([examples.group(place) for place in places]), self.accelerator.device)
         draws = Draws(recipe.seed, places, 0, self.accelerator.device)
         self.bare.eval()
         with self.averaged(), torch.no_grad():
@@ -213,7 +221,7 @@ class Run:
         with self.averaged():
             method = copy.deepcopy(self.bare).cpu()
         examples = Examples(method, self.people, self.recipe.seed)
-        shares = Shares(0, FINISHING, min(self.recipe.batch, len(self.people.pairs)))
+        shares = Shares(0, FINISHING, min(self.recipe.batch, len(examples.groups)))
         method.eval()
         method.finish(loader(examples, shares, 0))
         tensors, metadata = method.weights()

@@ -76,9 +76,10 @@ def min_snr_weights(scheduler: DDIMScheduler, timesteps: Tensor, gamma: float) -
     return snr.clamp(max=gamma) / divisor
 
 
-def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of every row, ``[B]``."""
-    return F.mse_loss(prediction.float(), target.float(), reduction="none").flatten(1).mean(1)
+def squared_error(prediction: Tensor, target: Tensor, place: Tensor | None = None) -> Tensor:
+    """Mean squared error of every row, ``[B]``; ``place`` weighs pixels, ``[B, 1, h, w]``."""
+    error = F.mse_loss(prediction.float(), target.float(), reduction="none")
+    return (error if place is None else place * error).flatten(1).mean(1)
 
 
 def masked_squared_error(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:

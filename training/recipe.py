@@ -24,6 +24,7 @@ class Data:
         autoencoder: decodes sample grids.
         cache: keep what was read of every record in memory.
         workers: processes that read, beside the one that trains.
+        targets: of a source, which passes through its network once for all of them.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -32,6 +33,7 @@ class Data:
     autoencoder: Path | None = None
     cache: bool = False
     workers: int = 0
+    targets: int = 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Optimiser:
     """AdamW.
 
     Attributes:
+        muon: whether matrices, convolutions' among them, are Muon's instead; ``betas`` are not for them.
         warmup: steps in which the rate rises from 0.
         decay: whether it falls to 0 along a cosine by the last step.
         clip: largest norm of the gradient; 0 does not clip.
@@ -46,6 +49,7 @@ class Optimiser:
 
     __pydantic_config__: ClassVar = STRICT
     learning_rate: float = 1e-5
+    muon: bool = False
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.01
     warmup: int = 0
@@ -62,7 +66,7 @@ class Recipe:
         options: the method's own.
         out: folder of the run: checkpoints, log, grids, weights.
         steps: updates of the weights.
-        batch: samples of an update, over all processes and micro-batches.
+        batch: targets of an update, over all processes and micro-batches.
         accumulate: micro-batches an update is computed in.
         ema: decay of the weights' moving average, which is what is saved; 0 keeps none.
         precision: of the forward pass.

@@ -10,14 +10,16 @@ import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from .autoencoders import Autoencoder, load_autoencoder
 from .data.records import Record
 from .draws import Draws
 from .errors import TrainingError
-from .examples import on_device
+from .examples import Example, collate, on_device
 from .grids import to_pictures
 from .methods import METHODS
+from .methods.base import Method
 from .methods.dual_unet import DualUNet
 
 #: Where a weight file says which method made it, and with which options.
@@ -61,8 +63,7 @@ class Trained:
         made: list[np.ndarray] = []
         for start in range(0, len(pairs), self.batch):
             part = pairs[start : start + self.batch]
-            read = [self.method.read_source(source) | self.method.read_target(target) for source, target in part]
-            batch = on_device(torch.utils.data.default_collate(read), device)
+            batch = on_device(read_pairs(self.method, part), device)
             draws = Draws(self.seed, [_number(source, target) for source, target in part], 0, device)
             noise = draws.normal(*batch["target_latent"].shape[1:])
             latents = self.method.sample(batch, noise, self.steps, self.guidance)
@@ -70,15 +71,25 @@ class Trained:
         return made
 
 
+def read_pairs(method: Method, pairs: Sequence[tuple[Record, Record]]) -> dict[str, Tensor]:
+    """A batch of pairs (source, target)."""
+    return collate(
+        [
+            Example(method.read_source(source), [method.read_target(target)], number)
+            for number, (source, target) in enumerate(pairs)
+        ]
+    )
+
+
 def _number(source: Record, target: Record) -> int:
     return int.from_bytes(hashlib.sha256(f"{source.name}>{target.name}".encode()).digest()[:4], "little")
 
 
-def load_predictor(path: Path, autoencoder: Path, name: str | None = None, **options) -> Trained:
-    """A predictor from a weight file that ``training.train`` wrote.
+def load_method(path: Path, **changes) -> DualUNet:
+    """A method with the weights that ``training.train`` wrote, ready to sample.
 
     Args:
-        options: of :class:`Trained`.
+        changes: options in the place of the recipe's.
 
     Raises:
         TrainingError: the file is none of ours.
@@ -93,9 +104,22 @@ def load_predictor(path: Path, autoencoder: Path, name: str | None = None, **opt
             f"'{path}' does not say how it was trained. Give the weights.safetensors of a run of training.train."
         )
     kind = METHODS[metadata[METHOD_KEY]]
-    given = TypeAdapter(kind.Options).validate_python(json.loads(metadata[OPTIONS_KEY]))
+    given = TypeAdapter(kind.Options).validate_python(json.loads(metadata[OPTIONS_KEY]) | changes)
     method = kind(given, seed=0)
     method.load_weights({key: tensor.float() for key, tensor in load_file(path).items()})
+    return method.eval()
+
+
+def load_predictor(path: Path, autoencoder: Path, name: str | None = None, **options) -> Trained:
+    """A predictor from a weight file that ``training.train`` wrote.
+
+    Args:
+        options: of :class:`Trained`.
+
+    Raises:
+        TrainingError: the file is none of ours.
+    """
+    method = load_method(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     decoder = load_autoencoder(autoencoder).to(device)
     return Trained(name or path.parent.name, method.to(device), decoder, **options)

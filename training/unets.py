@@ -17,7 +17,7 @@ GAIN = 2.0
 def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
     """A UNet of Stable Diffusion's architecture with fresh weights, the same for the same seed.
 
-    They are diffusers' own but for self-attention, see :func:`_look_at_what_is_alike`.
+    They are diffusers' own but for attention, see :func:`_begin_where_training_ends`.
     """
     attends = layout.attends
     with torch.random.fork_rng(devices=[]):
@@ -36,21 +36,25 @@ def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2
             class_embed_type="projection" if layout.class_dim else None,
             projection_class_embeddings_input_dim=layout.class_dim or None,
         )
-        _look_at_what_is_alike(unet)
+        _begin_where_training_ends(unet)
     return unet
 
 
 @torch.no_grad()
-def _look_at_what_is_alike(unet: UNet2DConditionModel) -> None:
-    """Self-attention begins with equal queries and keys: a token looks at itself and at what resembles it.
+def _begin_where_training_ends(unet: UNet2DConditionModel) -> None:
+    """Attention begins as a trained UNet's works, which from the usual small weights takes long to come to be.
 
-    With the usual small weights every token sees the mean of the picture. A trained UNet does not begin there, and
-    HPFA, which shows the target nothing of the source but such means (Eq. 7), would have little to learn from.
+    Self-attention's queries and keys are equal: a token looks at itself and at what resembles it, and not at the
+    picture's mean, of which HPFA would have little to learn from. What is looked at passes on at its own size: values
+    and outputs are orthogonal.
     """
     for name, module in unet.named_modules():
         if name.endswith("attn1"):
             torch.nn.init.orthogonal_(module.to_q.weight, GAIN)
             module.to_k.weight.copy_(module.to_q.weight)
+        if name.endswith(("attn1", "attn2")):
+            torch.nn.init.orthogonal_(module.to_v.weight)
+            torch.nn.init.orthogonal_(module.to_out[0].weight)
 
 
 def trained_unet(folder: Path) -> UNet2DConditionModel:

@@ -30,6 +30,8 @@ class MCLDShape:
         resampler: of the face projector; None without one.
         pose_widths: levels of the pose guider; empty without one.
         pose_channels: width of the UNet's first feature map; 0 without a pose guider.
+        lookup_channels: of the texture map's latents, where these are looked up at the target's places (ours, not the
+            paper's); 0 without.
     """
 
     mfca: Mapping[Site, int] = field(default_factory=dict)
@@ -37,19 +39,21 @@ class MCLDShape:
     resampler: ResamplerShape | None = None
     pose_widths: tuple[int, ...] = ()
     pose_channels: int = 0
+    lookup_channels: int = 0
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor], resampler_heads: int | None = None) -> "MCLDShape":
         """The shape of the weights in ``state``, which do not tell the face projector's heads: 64 wide by default."""
         keys = {key.split(".")[1]: tensor for key, tensor in state.items() if key.startswith("mfca.")}
         projector = {k.removeprefix("face_projector."): t for k, t in state.items() if k.startswith("face_projector.")}
-        pose = state.get("pose_guider.conv_out.weight")
+        pose, lookup = (state.get(f"{name}.weight") for name in ("pose_guider.conv_out", "texture_lookup"))
         return cls(
             {parse_key(site): tensor.shape[0] for site, tensor in keys.items()},
             context_dim=next((tensor.shape[1] for tensor in keys.values()), 0),
             resampler=_resampler(projector, resampler_heads) if projector else None,
             pose_widths=() if pose is None else pose_widths(state, "pose_guider."),
             pose_channels=0 if pose is None else pose.shape[0],
+            lookup_channels=0 if lookup is None else lookup.shape[1],
         )
 
 
@@ -76,6 +80,11 @@ class MCLD(nn.Module):
         self.face_projector = Resampler(shape.resampler, **options) if shape.resampler else None
         self.pose_guider = (
             PoseGuider(shape.pose_channels, shape.pose_widths, **options) if shape.pose_channels else None
+        )
+        self.texture_lookup = (
+            operations.Conv2d(shape.lookup_channels, shape.pose_channels, 3, padding=1, device=device, dtype=dtype)
+            if shape.lookup_channels
+            else None
         )
 
     @property

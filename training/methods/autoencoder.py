@@ -1,7 +1,7 @@
 """The tiny autoencoder of the demo weights: its file is one that ComfyUI's Load VAE reads.
 
-Not a paper's method. L1 and squared error on crops, latents kept near unit variance, and noise on the latents, so that
-what a diffusion model gets slightly wrong decodes to something slightly wrong.
+Not a paper's method. Errors of pixels and of edges on crops of people, latents kept near unit variance, and noise on
+the latents, so that what a diffusion model gets slightly wrong decodes to something slightly wrong.
 """
 
 from collections.abc import Iterable
@@ -9,26 +9,32 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..autoencoders import TinyAutoencoder
 from ..data.records import Record
 from ..draws import Draws
-from .base import Batch, Method, pixels, tensor
+from .base import Batch, Method, field, pixels, tensor
 
 
 @dataclass(frozen=True)
 class AutoencoderOptions:
     """Attributes:
-    crop: side of the training crops, pixels; a multiple of 8.
+    channels: of a latent.
+    crop: height and width of the training crops, pixels; multiples of 8. Each has a pixel of the person in its middle,
+        as near as the picture's edges let it.
+    background: weight of the pixels that do not show the person.
     latent_noise: standard deviation of the noise on the latents.
     moments: weight of (mean² + (std − 1)²) of every latent channel.
+    squares: weight of the root of the mean squared error, which asks for large errors first.
     gradients: weight of the L1 error of the picture's differences between neighbours: edges, words.
     """
 
-    crop: int = 64
+    channels: int = 4
+    crop: tuple[int, int] = (64, 64)
+    background: float = 1.0
     latent_noise: float = 0.1
     moments: float = 0.1
+    squares: float = 0.0
     gradients: float = 1.0
 
 
@@ -43,36 +49,45 @@ class Autoencoder(Method):
         self.options = options
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = TinyAutoencoder()
+            self.network = TinyAutoencoder(options.channels)
         begin_as_blur(self.network)
 
     def read_source(self, record: Record) -> dict[str, Tensor]:
         return {}
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        return {"image": tensor(record.image)}
+        return {"image": tensor(record.image), "person": tensor(field(record, "parsing") > 0)}
 
     def forward(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        images = self._crops(batch["image"], draws)
+        images, person = self._crops(batch["image"], batch["person"], draws)
+        weight = torch.where(person, 1.0, self.options.background)[:, None]
         # The encoder's own output: scale and shift are only found when training is over.
         latents = self.network.taesd_encoder(images)
         noisy = latents + self.options.latent_noise * draws.normal(*latents.shape[1:])
-        made = self.network.taesd_decoder(noisy)
+        error = self.network.taesd_decoder(noisy).float() - images
         mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
         return {
-            "l1": F.l1_loss(made, images),
-            "gradients": self.options.gradients * gradient_error(made, images),
+            "l1": (weight * error.abs()).mean(),
+            "squares": self.options.squares * (weight * error.square()).mean().sqrt(),
+            "gradients": self.options.gradients * edge_error(error, weight),
             "moments": self.options.moments * (mean.square() + (std - 1).square()).mean(),
         }
 
-    def _crops(self, image: Tensor, draws: Draws) -> Tensor:
-        side, (height, width) = self.options.crop, image.shape[1:3]
-        top, left = (draws.integers(max(room - side, 0) + 1) for room in (height, width))
-        crops = [
-            picture[y : y + side, x : x + side]
-            for picture, y, x in zip(image, top.tolist(), left.tolist(), strict=True)
-        ]
-        return (pixels(torch.stack(crops)) + 1) / 2
+    def _crops(self, image: Tensor, person: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Crops ``[B, 3, h, w]`` in 0–1 and which of their pixels show the person."""
+        shown = []
+        for picture, inside, share in zip(image, person, draws.uniform().tolist(), strict=True):
+            places = inside.nonzero()
+            # Who shows nobody is cropped in the middle.
+            middle = places[int(share * len(places))].tolist() if len(places) else [n // 2 for n in inside.shape]
+            starts = (
+                min(max(at - side // 2, 0), max(length - side, 0))
+                for at, side, length in zip(middle, self.options.crop, inside.shape, strict=True)
+            )
+            rows, columns = (slice(start, start + side) for start, side in zip(starts, self.options.crop, strict=True))
+            shown.append((picture[rows, columns], inside[rows, columns]))
+        pictures, inside = (torch.stack(parts) for parts in zip(*shown, strict=True))
+        return (pixels(pictures) + 1) / 2, inside
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Batch]) -> None:
@@ -88,9 +103,10 @@ class Autoencoder(Method):
         return dict(self.network.state_dict()), {}
 
 
-def gradient_error(made: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute error of differences between neighbours, across and down."""
-    across, down = ((made - truth).diff(dim=dimension).abs().mean() for dimension in (-1, -2))
+def edge_error(error: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference between an error's neighbours, across and down, each with its pixel's weight."""
+    across = (weight[..., 1:] * error.diff(dim=-1).abs()).mean()
+    down = (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()
     return (across + down) / 2
 
 

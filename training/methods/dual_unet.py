@@ -3,18 +3,22 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from model_patches.attention.token_masks import soft_grid
 from model_patches.sites import Site
 from model_patches.source import width_of
+from model_patches.unet_family import SD1, Heads
 from model_patches.unet_layout import HEAD, UNetLayout
 from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 
 from ..autoencoders import Autoencoder
+from ..correspondence import Correspondence, Looking
 from ..data.records import Record
 from ..diffusers_binding import Memories, conditioned, transformer_blocks
 from ..draws import Draws
@@ -27,16 +31,32 @@ from .base import field as field_of
 
 @dataclass(frozen=True)
 class SmallUNet:
-    """A UNet of Stable Diffusion 1.x's architecture at other sizes; see :class:`UNetLayout`."""
+    """A UNet of Stable Diffusion 1.x's architecture at other sizes; see :class:`UNetLayout`.
+
+    Attributes:
+        channels: of the latents.
+        heads: of every level.
+    """
 
     widths: tuple[int, ...] = (64, 64, 64, 64)
     attends: tuple[bool, ...] = (True, True, True, False)
     layers: int = 1
     context_dim: int = 64
+    channels: int = 4
+    heads: int = 8
 
-    def layout(self) -> UNetLayout:
-        """With Stable Diffusion's four latent channels."""
-        return UNetLayout(self.widths, self.attends, self.layers, self.context_dim, linear=False, in_channels=4)
+    def build(self, seed: int) -> UNet2DConditionModel:
+        """With fresh weights."""
+        layout = UNetLayout(
+            self.widths,
+            self.attends,
+            self.layers,
+            self.context_dim,
+            linear=False,
+            in_channels=self.channels,
+            out_channels=self.channels,
+        )
+        return small_unet(layout, seed, replace(SD1, heads=Heads(number=self.heads)))
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,9 @@ class DiffusionOptions:
         sampling: noise while sampling, where the published code takes another; None is the same.
         noise_offset: strength of the noise's own mean (0 leaves it out).
         min_snr: γ of min-SNR weighting; 0 leaves it out.
+        background: weight of the error where the target shows nobody; ours, below 1 where backgrounds cannot be known.
+        correspondence: weight of what teaches attention on the source to look at the same place of the body (see
+            :mod:`..correspondence`); ours, and needs DensePose of the data. 0 leaves it out.
         steps, guidance: of DDIM.
         checkpointing: whether activations are computed twice instead of kept.
     """
@@ -58,6 +81,8 @@ class DiffusionOptions:
     sampling: Schedule | None = None
     noise_offset: float = 0.0
     min_snr: float = 0.0
+    background: float = 1.0
+    correspondence: float = 0.0
     steps: int = 35
     guidance: float = 3.5
     checkpointing: bool = False
@@ -70,7 +95,7 @@ class DualUNet(Method, Sampler):
         super().__init__()
         self.options = options
         base = options.base
-        build = (lambda: small_unet(base.layout(), seed)) if isinstance(base, SmallUNet) else lambda: trained_unet(base)
+        build = (lambda: base.build(seed)) if isinstance(base, SmallUNet) else lambda: trained_unet(base)
         #: Both begin with the same weights.
         self.denoising, self.reference = build(), build()
         self.heads = heads_of(self.denoising)
@@ -134,11 +159,20 @@ class DualUNet(Method, Sampler):
         """What the source leaves at every site, with gradients; ``draws`` is None while sampling."""
 
     @abstractmethod
+    def correspondence(self, batch: Batch) -> Correspondence:
+        """Of the batch's targets and what ReferenceNet reads."""
+
+    @abstractmethod
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
         """Which rows train with their condition, boolean ``[B]``; None is all of them."""
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        return {"target_latent": tensor(field_of(record, "latent"), torch.float32)}
+        read = {"target_latent": tensor(field_of(record, "latent"), torch.float32)}
+        if self.options.background != 1 or self.options.correspondence:
+            read["target_parsing"] = tensor(field_of(record, "parsing"), torch.uint8)
+        if self.options.correspondence:
+            read["target_iuv"] = tensor(field_of(record, "iuv"), torch.uint8)
+        return read
 
     def denoise(self, noisy: Tensor, timesteps: Tensor, pose: Tensor) -> Tensor:
         """The network's prediction; the context is zero tokens, which every condition is added to."""
@@ -154,14 +188,27 @@ class DualUNet(Method, Sampler):
         timesteps = draws.integers(self.noise.config.num_train_timesteps)
         noisy, truth = noised(self.noise, clean, noise, timesteps)
         keep = self.kept(len(clean), draws)
-        with conditioned(self.denoising, self.remember(batch, draws), keep):
+        look = self.looking(batch) if self.options.correspondence else None
+        with conditioned(self.denoising, self.remember(batch, draws), keep, watch=look):
             prediction = self.denoise(noisy, timesteps, self.encode_pose(batch))
         weights = min_snr_weights(self.noise, timesteps, self.options.min_snr) if self.options.min_snr else 1.0
-        return self.losses(batch, prediction, truth, weights)
+        terms = self.losses(batch, prediction, truth, weights)
+        if look is not None:
+            terms["correspondence"] = self.options.correspondence * look.error()
+        return terms
+
+    def looking(self, batch: Batch) -> Looking:
+        """What sees where the batch's targets look."""
+        latents = batch["target_latent"], self.reads(batch)
+        return Looking(self.correspondence(batch), *(tuple(latent.shape[-2:]) for latent in latents))
 
     def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
         """The terms of the loss; ``weights`` of the rows, ``[B]``."""
-        return {"diffusion": (weights * squared_error(prediction, truth)).mean()}
+        place = None
+        if self.options.background != 1:
+            person = soft_grid(batch["target_parsing"] > 0, tuple(prediction.shape[-2:]))
+            place = torch.lerp(torch.full_like(person, self.options.background), torch.ones_like(person), person)
+        return {"diffusion": (weights * squared_error(prediction, truth, place)).mean()}
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:

@@ -21,7 +21,10 @@ from model_patches.networks.resampler import ResamplerShape
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, FACE_MODEL_KEY, mcld_metadata
 from preprocessors.densepose import GROUPS
 from preprocessors.labels import LIP_20
+from preprocessors.texture_lookup import look_up
+from preprocessors.texture_map import surface_of_texture
 
+from ..correspondence import Correspondence, Surface
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
@@ -29,6 +32,9 @@ from ..objectives import Schedule, dropped, masked_squared_error
 from ..preprocessing.clip import load_clip_vision
 from .base import Batch, field, tensor
 from .dual_unet import DiffusionOptions, DualUNet
+
+#: Every so many texels tell what a token of the map shows.
+TEXEL_STEP = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class MCLDOptions(DiffusionOptions):
         parsing's face.
     face_projector: sizes of the resampler, its face embedding's first.
     pose_widths: of the pose guider's levels.
+    lookup: whether the map's latents, looked up at the target's places, are added beside the pose; ours, not the
+        paper's (see :mod:`preprocessors.texture_lookup`).
     face_scale: λ_F of Eq. 3.
     face_loss: weight of the error inside the face.
     clip_jitter: noise on the image token, in its own standard deviations.
@@ -63,12 +71,17 @@ class MCLDOptions(DiffusionOptions):
     face_model: Literal["antelopev2", "CLIP"] = "antelopev2"
     face_projector: ResamplerShape = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
     pose_widths: tuple[int, ...] = (16, 32, 96, 256)
+    lookup: bool = False
     face_scale: float = 0.5
     face_loss: float = 1.0
     clip_jitter: float = 0.05
     drop: float = 0.1
     null_condition: Literal["published", "sampled"] = "published"
     clip_vision: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.lookup and not self.texture:
+            raise ValueError("A texture map is looked up at the target's places: lookup needs texture.")
 
 
 class MCLD(DualUNet):
@@ -87,6 +100,7 @@ class MCLD(DualUNet):
             options.face_projector,
             options.pose_widths,
             first,
+            self.denoising.config.in_channels if options.lookup else 0,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -97,6 +111,9 @@ class MCLD(DualUNet):
                 self.modules_.mfca[site.key].to_k.load_state_dict(block.attn2.to_k.state_dict())
                 self.modules_.mfca[site.key].to_v.load_state_dict(block.attn2.to_v.state_dict())
         self.modules_.pose_guider.zero_output()
+        if options.lookup:
+            nn.init.zeros_(self.modules_.texture_lookup.weight)
+            nn.init.zeros_(self.modules_.texture_lookup.bias)
 
     @property
     def _focal_face(self) -> bool:
@@ -113,8 +130,13 @@ class MCLD(DualUNet):
         }
         if self.options.texture:
             read["texture_latent"] = tensor(field(record, "texture_latent"), torch.float32)
+            if self.options.correspondence:
+                seen = field(record, "texture")[::TEXEL_STEP, ::TEXEL_STEP].any(-1, keepdims=True)
+                read["source_iuv"] = torch.where(tensor(seen), surface_of_texture()[::TEXEL_STEP, ::TEXEL_STEP], 0)
         else:
             read["source_latent"] = tensor(field(record, "latent"), torch.float32)
+            if self.options.correspondence:
+                read["source_iuv"] = tensor(field(record, "iuv"), torch.uint8)
         return read | {"face": self._face(record)}
 
     def _face(self, record: Record) -> Tensor:
@@ -125,11 +147,16 @@ class MCLD(DualUNet):
         return torch.zeros(self.options.face_projector.input_dim) if face is None else tensor(face, torch.float32)
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        return super().read_target(record) | {"iuv": tensor(field(record, "iuv"), torch.uint8)}
+        return super().read_target(record) | {"target_iuv": tensor(field(record, "iuv"), torch.uint8)}
 
     def encode_pose(self, batch: Batch) -> Tensor:
+        iuv = batch["target_iuv"]
         # The published weights read V, U, I.
-        return self.modules_.pose_guider(batch["iuv"].flip(-1).movedim(-1, 1).float() / 255)
+        features = self.modules_.pose_guider(iuv.flip(-1).movedim(-1, 1).float() / 255)
+        if self.options.lookup:
+            seen = look_up(batch["texture_latent"], iuv, tuple(features.shape[-2:]))
+            features = features + self.modules_.texture_lookup(seen)
+        return features
 
     def reads(self, batch: Batch) -> Tensor:
         return batch["texture_latent" if self.options.texture else "source_latent"]
@@ -137,7 +164,8 @@ class MCLD(DualUNet):
     def remember(self, batch: Batch, draws: Draws | None) -> Memories:
         image, texture = batch["clip"][:, None], batch["texture_clip"][:, None]
         if draws is not None:
-            noise = draws.normal(image.shape[-1])[:, None]
+            # One for every source, not one for each of its targets.
+            noise = draws.normal(image.shape[-1])[:: len(batch["target_latent"]) // len(image), None]
             image = image + self.options.clip_jitter * image.std(-1, keepdim=True) * noise
             if self.options.null_condition == "published" and draws.shared_uniform() < self.options.drop:
                 image = self._null_token.to(image).expand_as(image)
@@ -165,11 +193,14 @@ class MCLD(DualUNet):
         selected = (tokens if there else None for there, tokens in shown[:2])
         return MFCACondition(*selected, face, self.modules_, 1.0, face_scale)
 
+    def correspondence(self, batch: Batch) -> Correspondence:
+        return Correspondence(Surface(batch["target_iuv"]), Surface(batch["source_iuv"]))
+
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
         return ~dropped(draws.uniform(), self.options.drop) if self.options.null_condition == "sampled" else None
 
     def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
-        part = batch["iuv"][..., 0]
+        part = batch["target_iuv"][..., 0]
         face = torch.isin(part, torch.tensor(GROUPS["head"], device=part.device, dtype=part.dtype))
         mask = soft_grid(face, tuple(prediction.shape[-2:]))[:, 0]
         error = (weights * masked_squared_error(prediction, truth, mask)).mean()

@@ -14,12 +14,14 @@ from model_patches.attention.hpfa import Reweighting
 from model_patches.conditions import CAACondition, HPFACondition, ReferenceCondition, SourceCondition
 from model_patches.networks.truepose import TruePose as Modules
 from model_patches.networks.truepose import TruePoseShape
+from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.truepose import truepose_metadata
 from preprocessors.keypoints import Frame
 from preprocessors.labels import LIP_20
 from preprocessors.selection import implied_labels
 from preprocessors.skeleton import draw
 
+from ..correspondence import Correspondence, Surface
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
@@ -27,13 +29,17 @@ from ..objectives import dropped
 from .base import Batch, field, tensor
 from .clip_fusion import CLIPFusionCondition, CLIPTruePose
 from .dual_unet import DiffusionOptions, DualUNet
+from .prompt import PromptCondition
+
+WITHOUT_SOURCE_NET = ("clip", "none")
 
 
 @dataclass(frozen=True)
 class TruePoseOptions(DiffusionOptions):
     """Attributes:
-    fusion: how the target sees the source: HPFA, plain concatenation (Table 2: B2 without CAA, B4 with it), or through
-        CLIP and MLPs without SourceNet (B1; needs ``caa`` off, which reads SourceNet).
+    fusion: how the target sees the source: HPFA, plain concatenation (Table 2: B2 without CAA, B4 with it), through
+        CLIP and MLPs without SourceNet (B1; needs ``caa`` off, which reads SourceNet), or not at all (``"none"``, no
+        baseline but what training-free use is measured on, see :mod:`.prompt`; without ``caa`` too).
     caa: whether there is CAA (without it: B3).
     clip_tokens: how many tokens a site's MLP makes for ``"clip"``.
     region_dim: width of the CLIP embeddings of regions and of the whole picture.
@@ -42,7 +48,7 @@ class TruePoseOptions(DiffusionOptions):
     count: K of CAA.
     """
 
-    fusion: Literal["hpfa", "reference", "clip"] = "hpfa"
+    fusion: Literal["hpfa", "reference", "clip", "none"] = "hpfa"
     caa: bool = True
     clip_tokens: int = 16
     region_dim: int = 768
@@ -53,8 +59,10 @@ class TruePoseOptions(DiffusionOptions):
     count: int = 2
 
     def __post_init__(self) -> None:
-        if self.fusion == "clip" and self.caa:
-            raise ValueError("CAA asks SourceNet what was neglected, and fusion=clip has none: set caa to false.")
+        if self.fusion in WITHOUT_SOURCE_NET and self.caa:
+            raise ValueError(
+                f"CAA asks SourceNet what was neglected, and fusion={self.fusion} has none: set caa to false."
+            )
 
 
 class TruePose(DualUNet):
@@ -65,7 +73,7 @@ class TruePose(DualUNet):
 
     def __init__(self, options: TruePoseOptions, seed: int) -> None:
         super().__init__(options, seed)
-        if options.fusion == "clip":
+        if options.fusion in WITHOUT_SOURCE_NET:
             self.reference.requires_grad_(False)
         else:
             self.freeze_unread(queries=options.fusion == "hpfa")
@@ -104,6 +112,8 @@ class TruePose(DualUNet):
             "source_latent": tensor(field(record, "latent"), torch.float32),
             "parsing": tensor(field(record, "parsing"), torch.uint8),
         }
+        if self.options.correspondence:
+            read["source_iuv"] = tensor(field(record, "iuv"), torch.uint8)
         if self.options.fusion == "clip":
             return read | {"clip": tensor(field(record, "clip"), torch.float32)}
         return read | ({"regions": tensor(field(record, "regions"), torch.float32)} if self.options.caa else {})
@@ -114,7 +124,10 @@ class TruePose(DualUNet):
         implied = torch.zeros(len(LIP_20), dtype=torch.bool)
         implied[[LIP_20.index(label) for label in implied_labels(frame.visible())]] = True
         skeleton = (draw([frame], width, height)[0] * 255).round().to(torch.uint8)
-        return super().read_target(record) | {"skeleton": skeleton, "implied": implied}
+        read = super().read_target(record) | {"skeleton": skeleton, "implied": implied}
+        if self.options.fusion == "none":
+            read["prompt"] = tensor(field(record, "regions"), torch.float32)
+        return read
 
     def encode_pose(self, batch: Batch) -> Tensor:
         return self.modules_.pose_encoder(batch["skeleton"].movedim(-1, 1).float() / 255)
@@ -127,26 +140,43 @@ class TruePose(DualUNet):
         if self.options.fusion == "clip":
             fused = CLIPFusionCondition(batch["clip"], self.modules_)
             return [project(self.denoising, fused, self.sites, latent)]
+        if self.options.fusion == "none":
+            return [project(self.denoising, PromptCondition(batch["prompt"]), self.sites, latent)]
         context = latent.new_zeros(len(latent), 1, self.context_dim)
         conditions = [(condition, self.sites) for condition in self._conditions(batch)]
         return remember(self.reference, self.denoising, conditions, latent, context)
 
+    def selected(self, batch: Batch) -> Tensor:
+        """M = ∪ {M_a | a ∈ 𝒜_τ}: the source's pixels of labels that the target's keypoints imply, boolean."""
+        labels, implied = batch["parsing"], batch["implied"]
+        shown = labels.repeat_interleave(len(implied) // len(labels), 0)
+        return implied.gather(1, shown.flatten(1).long()).view(shown.shape)
+
     def _conditions(self, batch: Batch) -> list[SourceCondition]:
-        options, labels = self.options, batch["parsing"]
+        options = self.options
         if options.fusion == "hpfa":
-            # M = ∪ {M_a | a ∈ 𝒜_τ}: the source's pixels whose label the target's keypoints imply.
-            selected = batch["implied"].gather(1, labels.flatten(1).long()).view(labels.shape)
             reweighting = Reweighting(options.delta, options.sigma, options.axis)
-            conditions: list[SourceCondition] = [HPFACondition(selected, reweighting, self.modules_)]
+            conditions: list[SourceCondition] = [HPFACondition(self.selected(batch), reweighting, self.modules_)]
         else:
             conditions = [ReferenceCondition()]
         if options.caa:
-            conditions.append(CAACondition(labels, batch["regions"], options.count, self.modules_))
+            conditions.append(CAACondition(batch["parsing"], batch["regions"], options.count, self.modules_))
         return conditions
+
+    def correspondence(self, batch: Batch) -> Correspondence:
+        return Correspondence(
+            Surface(batch["target_iuv"], batch["target_parsing"]), Surface(batch["source_iuv"], batch["parsing"])
+        )
 
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
         return ~dropped(draws.uniform(), self.options.drop)
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors, header = super().weights()
+        if self.options.fusion == "none":
+            # Without training, SourceNet is the model itself.
+            own = {
+                REFERENCE + key.removeprefix(DENOISING): t for key, t in tensors.items() if key.startswith(DENOISING)
+            }
+            tensors |= {key: own[key] for key in tensors if key.startswith(REFERENCE)}
         return tensors, header | truepose_metadata(self.options.schedule.prediction)
