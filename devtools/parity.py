@@ -26,6 +26,7 @@ from .parity_pcdms import (
     unipc_steps,
 )
 from .parity_poses import pose_drawing
+from .parity_prior import dino_tokens, pcdms_stage1
 from .parity_texture import mcld_texture
 from .parity_truepose import truepose_attention
 
@@ -52,6 +53,8 @@ KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "mcld_pose_guider": (mcld_pose_guider, 1e-5),
     "mcld_step": (mcld_step, 1e-4),
     "mcld_sample": (mcld_sample, 1e-3),
+    "pcdms_stage1": (pcdms_stage1, 1e-4),
+    "dino_tokens": (dino_tokens, 1e-4),
     "pcdms_stage2": (pcdms_stage2, 1e-4),
     "pcdms_stage3": (pcdms_stage3, 1e-4),
     "pcdms_pipeline_stage2": (pcdms_pipeline_stage2, 1e-3),

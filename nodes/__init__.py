@@ -11,6 +11,7 @@ from .densepose import (
     MannequinImportDensePose,
     MannequinLoadDensePose,
 )
+from .dino import MannequinLoadDINOv2
 from .face import MannequinCropFace, MannequinEmbedFace, MannequinFaceOfRegions, MannequinLoadFaceAnalysis
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
@@ -94,6 +95,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinMCLDConditioning,
     MannequinApplyMFCA,
     MannequinApplyPoseGuider,
+    MannequinLoadDINOv2,
     MannequinLoadPCDMsPrior,
     MannequinPCDMsPrior,
     MannequinLoadPCDMsInpainting,

@@ -147,9 +147,9 @@ class MannequinPCDMsPrior(io.ComfyNode):
         rows = check_rows(counts, "Each is one for all, or as many as the others.")
         comfy.model_management.load_models_gpu([prior])
         parts = (part.to(prior.load_device).expand(rows, -1) for part in given.values())
-        sampled = _sampled(network, *parts, seed, steps, cfg)
+        target = sampled(network, *parts, _noise(rows, steps, network.shape.embedding, seed), cfg)
         output = comfy.clip_vision.Output()
-        output["image_embeds"] = sampled.to(comfy.model_management.intermediate_device())
+        output["image_embeds"] = target.to(comfy.model_management.intermediate_device())
         return io.NodeOutput(output)
 
 
@@ -165,21 +165,28 @@ def _vector(network: Prior, embedding: Any) -> Tensor:
     return vector.float()
 
 
-def _sampled(
-    network: Prior, embedding: Tensor, source: Tensor, target: Tensor, seed: int, steps: int, cfg: float
-) -> Tensor:
-    """Target embeddings ``[B, embedding]`` of conditions ``[B, …]``."""
-    rows, width = embedding.shape
+def _noise(rows: int, steps: int, width: int, seed: int) -> Tensor:
+    """``[steps, rows, width]``; a row's does not depend on how many follow it."""
     generator = torch.Generator().manual_seed(seed)
-    # Row by row, so that a target's noise does not depend on how many follow it.
-    noise = torch.stack([torch.randn(steps, width, generator=generator) for _ in range(rows)], 1).to(embedding)
+    return torch.stack([torch.randn(steps, width, generator=generator) for _ in range(rows)], 1)
+
+
+def sampled(network: Prior, embedding: Tensor, source: Tensor, target: Tensor, noise: Tensor, cfg: float) -> Tensor:
+    """Target embeddings ``[B, embedding]``.
+
+    Args:
+        embedding: of the source, ``[B, embedding]``.
+        source, target: coordinates of the poses, ``[B, pose]``.
+        noise: ``[steps, B, embedding]``: the start, and what each step but the last adds.
+    """
     condition = network.condition(embedding, source, target)
-    doubled = torch.cat([condition, network.null(condition)]) if cfg != 1 else condition
+    doubled = torch.cat([condition, network.null(condition)])
 
     def predict(x: Tensor, timestep: int) -> Tensor:
-        times = x.new_full((len(doubled),), timestep)
         if cfg == 1:
-            return network(x, times, condition)
-        return guided(*network(torch.cat([x, x]), times, doubled).chunk(2), cfg)
+            return network(x, x.new_full((len(x),), timestep), condition)
+        both = torch.cat([x, x])
+        return guided(*network(both, both.new_full((len(both),), timestep), doubled).chunk(2), cfg)
 
-    return unclip(predict, noise[0], noise[1:].unbind(), after=per_picture(steps))
+    start, *added = noise.to(embedding)
+    return unclip(predict, start, added, after=per_picture(len(noise)))
