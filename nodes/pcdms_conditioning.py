@@ -17,6 +17,8 @@ from .errors import name_of, names_itself
 from .pcdms import side_inputs
 from .types import PCDMsWeights
 
+#: The square at which PCDMs shows pictures to DINOv2, and the one at which the host's own loader would.
+DINO_SIDE, HOSTS_DINO_SIDE = 224, 518
 #: What the null condition's tokens are.
 NULL_TOKENS = (AS_TRAINED := "as trained", "zeros")
 #: Outputs of both nodes.
@@ -181,7 +183,12 @@ def encoded(vae: Any, picture: Tensor) -> Tensor:
 
 def dino_tokens(network: PCDMs, dino: Any, photo: Tensor) -> Tensor:
     """DINOv2's tokens of a photo ``[B, tokens, dino_dim]``: all of it, squashed to the encoder's square."""
-    side = getattr(dino, "image_size", 224)
+    side = getattr(dino, "image_size", DINO_SIDE)
+    if side == HOSTS_DINO_SIDE:
+        raise PatchError(
+            f"This image encoder looks at pictures of {side}×{side}, and PCDMs' DINOv2 at {DINO_SIDE}×{DINO_SIDE}, "
+            "with other statistics. Load the same file with Load DINOv2 in place of Load CLIP Vision."
+        )
     tokens = dino.encode_image(squashed(photo, side, side), crop=False).last_hidden_state.float()
     expected = network.shape.dino_dim
     if tokens.shape[-1] != expected:

@@ -285,6 +285,10 @@ class TestErrors:
             tokens = SimpleNamespace(last_hidden_state=random(1, 5, 32))
             conditions(nets | {"dino": SimpleNamespace(encode_image=lambda image, crop: tokens)})
 
+    def test_dino_as_the_host_loads_it(self, nets):
+        with pytest.raises(NodeError, match="looks at pictures of 518×518, and PCDMs' DINOv2 at 224×224"):
+            conditions(nets | {"dino": SimpleNamespace(image_size=518)})
+
     def test_a_pose_of_another_size(self, nets):
         with pytest.raises(NodeError, match="The joint pose is 128×80 and the joint picture 128×88"):
             conditions(nets, parts=(*joint()[:2], joint(sides=(64, 80))[2]))

@@ -19,6 +19,8 @@ VOLATILE = {
     ("MannequinLoadTruePoseModel", "weights"),
     ("MannequinLoadSmallCLIPVision", "weights"),
     ("MannequinLoadMCLD", "weights"),
+    ("MannequinLoadPCDMsInpainting", "weights"),
+    ("MannequinLoadPCDMsRefining", "weights"),
     ("MannequinLoadDensePose", "weights"),
     ("MannequinLoadParser", "weights"),
     ("MannequinLoadFaceAnalysis", "pack"),

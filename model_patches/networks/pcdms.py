@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from .pose_guider import PoseGuider, pose_widths
 
 METHOD = "pcdms"
-#: Tokens that DINOv2 makes of a picture of 224×224: one of the whole, and 16×16.
-DINO_TOKENS = 257
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class PCDMsShape:
 
 
 class TokenProjection(nn.Module):
-    """ "A trainable MLP" (section 3.3) from DINOv2's tokens to the context."""
+    """The trainable MLP of section 3.3, from DINOv2's tokens to the context."""
 
     def __init__(self, dino_dim: int, hidden: int, context_dim: int, device=None, dtype=None, operations=nn):
         super().__init__()
