@@ -1,8 +1,9 @@
 """Published weights to ours: ``python -m training.convert mcld FOLDER OUT``, and the same with ``pcdms``.
 
 Files are recognised by their keys, not by their names, checked against each other, and written to safetensors files
-that our loaders read: MCLD's all to one, PCDMs' stages to one each, in a folder. Pickled files are read with ``weights_only=True``, mapped and not loaded, one at a time: seven
-gigabytes convert in the memory of the largest file at most.
+that our loaders read: MCLD's all to one, PCDMs' stages to one each, in a folder. Pickled files are read with
+``weights_only=True``, mapped and not loaded, one at a time: seven gigabytes convert in the memory of the largest file
+at most.
 """
 
 import argparse

@@ -77,7 +77,7 @@ def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
     if not folder.is_dir():
         raise ConversionError(f"There is no folder {folder}.")
     sources: dict[str, Source] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS and path.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if _may_be_weights(path)):
         name, state = path.relative_to(folder).as_posix(), read_shapes(path)
         stage = stage_of(state)
         say(f"{name}: {STAGES.get(stage, 'no published file of PCDMs, left out')} ({len(state)} tensors)")
@@ -96,13 +96,18 @@ def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
     return sources
 
 
+def _may_be_weights(path: Path) -> bool:
+    """By its name; DeepSpeed keeps the optimiser's state in files beside the weights."""
+    return path.suffix in ENDINGS and path.is_file() and not path.stem.endswith("optim_states")
+
+
 def _check_name(path: Path, name: str, stage: str) -> None:
     """Raise where a file is named as another stage than it holds; the published s2_256.pt is."""
     said = stage_in_name(path.name)
     if said not in (None, stage):
         raise ConversionError(
             f"{name} is named as {STAGES[said]} and holds {STAGES[stage]}. The published s2_256.pt does so: take "
-            f"s2_512.pt for stage 2. If you want what it holds, give it a name that does not begin with {path.name[:2]}."
+            f"s2_512.pt for stage 2. Take the file out, or give it a name that does not begin with {path.name[:2]}."
         )
 
 
