@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .comfy_inputs import ModelWithInputs, takes_inputs
+from .comfy_latents import latents_of
 from .comfy_networks import host_patcher
 from .unet_family import UNetFamily
 from .unet_layout import HEAD, UNetLayout, complete_layout
@@ -30,6 +31,7 @@ class _OfFamily:
     def __init__(self, unet_config: dict[str, Any], family: UNetFamily) -> None:
         super().__init__(unet_config)
         self.family = family
+        self.latent_format = latents_of(unet_config["out_channels"])
         schedule = family.schedule
         self.sampling_settings |= {
             "beta_schedule": _BETAS[schedule.betas],

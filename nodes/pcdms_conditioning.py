@@ -97,7 +97,11 @@ class MannequinPCDMsConditioning(io.ComfyNode):
                 "These weights are of the refining stage, which has no pose encoder. Connect Load PCDMs Inpainting, or "
                 "take PCDMs Refining Conditioning."
             )
-        picture, poses, masks = check_image(joint), as_pose_picture(joint_pose, "The joint pose"), as_mask(mask, "mask")
+        picture, poses, masks = (
+            check_image(joint),
+            as_pose_picture(joint_pose, "The joint pose"),
+            as_mask(mask, "The mask"),
+        )
         _check_joint(picture, poses, masks)
         vector = _embedding(network, embedding)
         rows = check_rows(

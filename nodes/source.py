@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..model_patches.comfy_blocks import context_width
+from ..model_patches.comfy_latents import check_channels
 from ..model_patches.comfy_source import SourceNet
 from ..model_patches.errors import PatchError
 from .checks import HALF_VAE, check_conditioning, check_numbers, described, latent_samples
@@ -58,12 +59,17 @@ class MannequinSourceNet(io.ComfyNode):
         width = context_width(model)
         channels = model.get_model_object("latent_format").latent_channels
         expected = model.get_model_object("diffusion_model").in_channels
-        if samples.ndim != 4 or samples.shape[1] != channels or expected != channels or 0 in samples.shape:
+        if expected != channels:
             raise PatchError(
-                f"The source latent has shape {tuple(samples.shape)} and this UNet takes {expected} channels; an "
-                f"ordinary model and a latent of {channels} channels are needed. Encode the image with this model's "
-                "own VAE (at least 8×8 pixels), and take no inpainting checkpoint."
+                f"This UNet takes {expected} channels, of which the latent has {channels}: it is made for inpainting "
+                "or the like. Connect an ordinary model; SourceNet looks at a whole picture."
             )
+        if samples.ndim != 4 or 0 in samples.shape:
+            raise PatchError(
+                f"The source latent has shape {tuple(samples.shape)}; [batch, {channels}, height, width] is needed. "
+                "Make it with VAE Encode from an image of at least 8×8 pixels."
+            )
+        check_channels(samples, channels, "The source latent")
         check_numbers(samples, "The source latent", HALF_VAE)
         context = pooled = None
         if conditioning is not None:

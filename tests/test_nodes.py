@@ -29,7 +29,7 @@ def test_nan_mask():
         MannequinApplyHPFA.execute(model=base, source=source(base), parsing_mask=mask, **HPFA, **APPLY)
 
 
-@pytest.mark.parametrize("shape", [(1, 16, 8, 8), (1, 4, 0, 1), (1, 4, 1, 8, 8)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 4, 0, 1), (1, 4, 1, 8, 8), (4, 8, 8)], ids=str)
 def test_latents_of_another_kind(shape):
     with pytest.raises(NodeError, match="^SourceNet: The source latent has shape"):
         MannequinSourceNet.execute(model=model(), latent={"samples": torch.zeros(shape)})

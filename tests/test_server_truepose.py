@@ -21,6 +21,8 @@ VOLATILE = {
     ("MannequinLoadMCLD", "weights"),
     ("MannequinLoadPCDMsInpainting", "weights"),
     ("MannequinLoadPCDMsRefining", "weights"),
+    ("MannequinLoadPCDMsPrior", "weights"),
+    ("MannequinLoadDINOv2", "weights"),
     ("MannequinLoadDensePose", "weights"),
     ("MannequinLoadParser", "weights"),
     ("MannequinLoadFaceAnalysis", "pack"),

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import comfy.utils
@@ -15,13 +14,13 @@ from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
 from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE_MODEL
 
+from devtools.host import ROOT
 from training.data.store import StoredPeople
 from training.preprocessing.clip import clip_pixels
 from training.recipe import read_recipe
 from training.release import release
 
-DRIVER = Path(__file__).parent / "training_driver.py"
-RECIPES = Path(__file__).parent.parent / "training" / "recipes"
+RECIPES = ROOT / "training" / "recipes"
 #: The demo's recipes at a size that takes seconds.
 TINY = [
     "options.base.widths=[32, 32, 32]",
@@ -36,14 +35,14 @@ TINY = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(made_python, tmp_path_factory) -> Path:
     """A folder in which the commands of training/README.md have been run, one after another."""
     pytest.importorskip("anny")
     folder = tmp_path_factory.mktemp("path")
 
     def run(module: str, *words: str) -> str:
-        variables = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-        command = [sys.executable, str(DRIVER), f"training.{module}", *words]
+        variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+        command = [made_python, "-m", f"training.{module}", *words]
         return subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True, text=True).stdout
 
     def preprocess(source: str, out: str, *words: str) -> None:
