@@ -6,14 +6,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from model_patches.dino import DinoShape
 from model_patches.networks.mcld import MCLD, MCLDShape
 from model_patches.networks.pcdms import PCDMs, PCDMsShape
+from model_patches.networks.prior import Prior, PriorShape
 from model_patches.networks.resampler import ResamplerShape
 from model_patches.published_mcld import site_of
 from model_patches.unet_family import Heads
 from model_patches.unet_layout import HEAD, UNetLayout
 from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, mcld_metadata
+from model_patches.weight_kinds.pcdms_prior import PREFIX, prior_metadata
 from model_patches.weight_kinds.pcdms_unets import FAMILIES, stage_metadata
 
 #: Stable Diffusion 1.5's UNet, and one with the same 16 sites that fits a test.
@@ -22,6 +25,9 @@ SMALL = UNetLayout((32, 64, 64, 64), (True, True, True, False), 2, 64, linear=Fa
 #: The published face projector, and a small one.
 FACE = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
 SMALL_FACE = ResamplerShape(512, 64, 64, 4, 2, 16, 128, 64)
+#: The published prior, and a small one of embeddings that the pack's untrained image encoder gives.
+PRIOR = PriorShape(1024, 2048, 32, 20)
+SMALL_PRIOR = PriorShape(64, 32, 4, 2, pose_hidden=24, pose_features=40)
 
 
 def mcld_state(
@@ -71,6 +77,19 @@ def pcdms_state(
     # Narrow levels cannot be cut into heads as wide as Stable Diffusion's.
     heads = Heads(width=min(64, layout.widths[0] // 2)).metadata()
     return random_state(shapes, torch.Generator().manual_seed(seed)), stage_metadata(stage) | heads
+
+
+def prior_state(seed: int = 0, shape: PriorShape = SMALL_PRIOR) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a weight file of PCDMs' prior with seeded random weights."""
+    with torch.device("meta"):
+        shapes = {PREFIX + key: tuple(tensor.shape) for key, tensor in Prior(shape).state_dict().items()}
+    return random_state(shapes, torch.Generator().manual_seed(seed)), prior_metadata(shape.heads)
+
+
+def dino_state(shape: DinoShape, seed: int = 0, patches: int = 37) -> dict[str, Tensor]:
+    """Tensors of a DINOv2 with seeded random weights, in transformers' older spelling, for so many patches a side."""
+    positions = {"embeddings.position_embeddings": (1, patches**2 + 1, shape.width)}
+    return random_state(shape.shapes() | positions, torch.Generator().manual_seed(seed))
 
 
 def random_state(

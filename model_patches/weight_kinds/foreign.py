@@ -1,4 +1,4 @@
-"""Files that do not belong into our folder, for nodes of the host mostly; named here, so that a wrong choice is answered with the right node."""
+"""Files of other loaders, of the host mostly; named here, so that a wrong choice is answered with the right node."""
 
 from collections.abc import Callable, Collection
 
