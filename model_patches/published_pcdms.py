@@ -25,20 +25,22 @@ _NAMED = re.compile(r"s(?P<number>[123])(?![0-9a-z])", re.IGNORECASE)
 
 
 def stage_of(keys: Collection[str]) -> str | None:
-    """The stage of which a published file is; None for any other file."""
-    if "prd_embedding" in keys and any(key.startswith("pose_encoder1.") for key in keys):
-        return PRIOR
+    """The stage of which a published file is, complete or not; None for any other file."""
 
     def any_of(start: str) -> bool:
         return any(key.startswith(start) for key in keys)
 
+    if "prd_embedding" in keys or any_of("pose_encoder1."):
+        return PRIOR
     if not any_of("unet."):
         return None
     if any_of("image_proj_model."):
         return SIMPLIFIED
-    if not any_of("image_proj_model_p."):
-        return None
-    return INPAINTING if any_of("pose_proj.") or any_of("unet.class_embedding.") else REFINING
+    if any_of("unet.class_embedding."):
+        return INPAINTING
+    if any_of("image_proj_model_p."):
+        return INPAINTING if any_of("pose_proj.") else REFINING
+    return SIMPLIFIED if any_of("pose_proj.") else None
 
 
 def stage_in_name(name: str) -> str | None:

@@ -168,6 +168,25 @@ def test_an_incomplete_file(folder, tmp_path, capsys, published, stage, key):
     assert nothing_in(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "stage, part",
+    [
+        ("prior", "prd_embedding"),
+        ("prior", "pose_encoder1."),
+        ("inpainting", "image_proj_model_p."),
+        ("inpainting", "pose_proj."),
+        ("simplified", "image_proj_model."),
+    ],
+)
+def test_a_file_without_one_of_its_parts_is_not_left_out(folder, tmp_path, capsys, published, stage, part):
+    """The others would be converted, and the user would think that it was none of PCDMs'."""
+    state = {key: tensor for key, tensor in published[stage].items() if not key.startswith(part)}
+    save(state, folder / NAMES[stage])
+    assert run(folder, tmp_path / "out") == 1
+    assert f"{NAMES[stage]} is no complete file of {STAGES[stage]}: " in capsys.readouterr().err
+    assert nothing_in(tmp_path / "out")
+
+
 def test_half_an_inpainting_model_is_no_refining_model(folder, tmp_path, capsys, published):
     """Without pose encoder and class embedding it has a third stage's keys, and nine channels."""
     state = {
