@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     logging.basicConfig(level=logging.WARNING)
     try:
-        recipe = read_recipe(options.recipe, dict(_change(text) for text in options.changes))
+        recipe = read_recipe(options.recipe, dict(change(text) for text in options.changes))
         from .data.store import StoredPeople
 
         held_out = StoredPeople(recipe.data.held_out) if recipe.data.held_out else None
@@ -63,7 +63,12 @@ def _count(text: str) -> int:
     return number
 
 
-def _change(text: str) -> tuple[str, object]:
+def change(text: str) -> tuple[str, object]:
+    """A value in the recipe's place, as the command line writes it.
+
+    Raises:
+        TrainingError: it is none.
+    """
     name, sign, value = text.partition("=")
     if not sign:
         raise TrainingError(f"'{text}' changes nothing. Write NAME=VALUE, such as options.caa=false.")
