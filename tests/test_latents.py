@@ -211,3 +211,9 @@ class TestAnotherVAE:
         net = SourceNet(model, random(1, came, 8, 8))
         with pytest.raises(PatchError, match=self.WORDS.format(came, takes)):
             ksampler(apply_condition(model, ReferenceCondition(), net, "all", DEFAULT), EMPTY)
+
+
+def test_a_unet_of_more_than_a_latent_is_no_source_net():
+    model = load_unet(small_unet(replace(LAYOUT, in_channels=9, out_channels=4), 0, TWO_HEADS).state_dict(), "x", SD1)
+    with pytest.raises(NodeError, match="^SourceNet: This UNet takes 9 channels, of which the latent has 4: .*inpaint"):
+        MannequinSourceNet.execute(model=model, latent={"samples": random(1, 4, 8, 8)})
