@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything a developer runs, each with its own set-up: ``python dev.py demo | test | serve | bench | parity``.
+"""Everything a developer runs, each with its own set-up: ``python dev.py demo | test | serve | training | bench …``.
 
 Standard library only. The environment and a ComfyUI to test against go into ``.mannequin/`` beside this file.
 """
@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("devtools.demo", "transfer a pose in a real ComfyUI and show where the pictures are"),
     "test": ("pytest", "run the tests (--slow adds the exhaustive ones; other words go to pytest)"),
     "serve": ("devtools.serve", "run a ComfyUI with the pack in it, on a free port, until Ctrl-C"),
+    "training": ("training", "make data sets, train, evaluate: training preprocess, training train, …"),
     "bench": ("benchmarks", "measure speed and memory: bench step, mcld, preprocess"),
     "parity": ("devtools.parity", "recompute golden files with our modules"),
     "hosts": ("devtools.hosts", "a table of which versions of ComfyUI the pack works on: hosts FOLDER…"),
@@ -33,14 +34,22 @@ INTERRUPTED = 130
 def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]:
     """What ``python -m`` runs for a command."""
     module = COMMANDS[command][0]
-    if command == "bench":
-        names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "main()" in path.read_text("utf-8"))
+    if command in ("bench", "training"):
+        names = programs(ROOT / module)
         if not rest or rest[0] not in names:
-            raise SystemExit(f"Which benchmark? There is {', '.join(names)}: python dev.py bench {names[0]}")
-        return f"benchmarks.{rest[0]}", rest[1:]
+            said = f"'{rest[0]}' is no command of {module}." if rest else f"Which command of {module}?"
+            raise SystemExit(f"{said} There is {', '.join(names)}: python dev.py {command} {names[0]} --help")
+        return f"{module}.{rest[0]}", rest[1:]
     if command == "test" and "--slow" in rest:
         return module, ["-m", "", *(word for word in rest if word != "--slow")]
     return module, rest
+
+
+def programs(folder: Path) -> list[str]:
+    """Modules in a package's folder that run by themselves, as ``python -m`` takes them behind the package's name."""
+    files = (path for path in folder.rglob("*.py") if '__name__ == "__main__"' in path.read_text("utf-8"))
+    modules = (path.relative_to(folder).with_suffix("") for path in files)
+    return sorted(".".join(path.parts).removesuffix(".__main__") for path in modules)
 
 
 def take_host(rest: list[str]) -> tuple[str | None, list[str]]:

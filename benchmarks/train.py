@@ -15,21 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 
-from devtools.host import declare_torchvision_operators
+from training.draws import Draws
+from training.methods import METHODS
+from training.methods.dual_unet import DualUNet, added
+from training.objectives import noised
+from training.recipe import read_recipe
 
-# Before diffusers: the CPU build of torchvision lacks what it asks for on import.
-declare_torchvision_operators()
-
-from diffusers.models.attention_processor import AttnProcessor2_0  # noqa: E402
-
-from training.draws import Draws  # noqa: E402
-from training.methods import METHODS  # noqa: E402
-from training.methods.dual_unet import DualUNet, added  # noqa: E402
-from training.objectives import noised  # noqa: E402
-from training.recipe import read_recipe  # noqa: E402
-
-from .measure import extra_peak_mib, interleaved, ratio  # noqa: E402
+from .measure import extra_peak_mib, interleaved, ratio
 
 RECIPES = Path(__file__).resolve().parent.parent / "training" / "recipes"
 PLAIN = "plain diffusers loop"

@@ -6,6 +6,7 @@ from pathlib import Path
 from .client import Client
 from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_mcld_demo import mcld_demo
+from .draw_pcdms import pcdms, pcdms_refine, pcdms_simplified
 from .draw_preprocess import preprocess
 from .graph_drawing import Drawn, Graph, from_hub
 from .host import ROOT
@@ -311,6 +312,9 @@ GRAPHS = {
     "mcld": mcld,
     "mcld_garment_swap": garment_swap,
     "mcld_identity_swap": identity_swap,
+    "pcdms": pcdms,
+    "pcdms_simplified": pcdms_simplified,
+    "pcdms_refine": pcdms_refine,
 }
 
 

@@ -3,6 +3,7 @@
 Standard library only. ``MANNEQUIN_ENV`` puts them elsewhere; ``MANNEQUIN_COMFYUI`` takes an existing ComfyUI checkout.
 Any other ComfyUI (``--host FOLDER`` or ``MANNEQUIN_HOST``) gets an environment of its own beside it, which sees the
 packages of the first one and holds only what that version wants otherwise.
+Every Python of these environments imports torchvision, whatever torch it is for: see :mod:`.torchvision_operators`.
 On a machine without a GPU, ``PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`` spares gigabytes.
 """
 
@@ -14,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import zipfile
 from collections.abc import Iterator
@@ -57,6 +59,8 @@ TOOLS = [
 #: What a virtual environment must be able to say before anything is installed into it. One that has lost its
 #: pyvenv.cfg is the Python it was made from under another name, with that one's packages.
 _PROBE = "import os, sys, pip; print(os.path.realpath(sys.prefix), sys.version)"
+#: What is copied into environments, to be called at the start of their Pythons.
+_OPERATORS = Path(__file__).with_name("torchvision_operators.py")
 
 
 class SetupError(RuntimeError):
@@ -82,12 +86,12 @@ def ensure(root: Path) -> tuple[Path, Path]:
     home = home_folder(root)
     home.mkdir(parents=True, exist_ok=True)
     comfyui = _given_comfyui() or home / "comfyui"
-    if _is_ready(home, root, comfyui):
-        return _python(home), comfyui
-    with _alone(home):
-        # Whoever held the lock may have done the work.
-        if not _is_ready(home, root, comfyui):
-            _make(home, root, comfyui)
+    if not _is_ready(home, root, comfyui):
+        with _alone(home):
+            # Whoever held the lock may have done the work.
+            if not _is_ready(home, root, comfyui):
+                _make(home, root, comfyui)
+    _declare_operators(_packages(_python(home)))
     return _python(home), comfyui
 
 
@@ -124,8 +128,7 @@ def _make_for_host(home: Path, base: Path, folder: Path, wanted: str) -> None:
     _remove(home / "venv")
     python = _python(home)
     _logged(home, "a virtual environment", [str(base), "-m", "venv", "--without-pip", str(home / "venv")])
-    packages = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    below, own = (Path(_output(interpreter, "-c", packages) or "") for interpreter in (base, python))
+    below, own = _packages(base), _packages(python)
     # The packages of the environment below come behind those that are installed here, its pip among them.
     (own / "mannequin-base.pth").write_text(f"import site; site.addsitedir({str(below)!r})\n", encoding="utf-8")
     constraints = home / "constraints.txt"
@@ -185,6 +188,30 @@ def _virtual_environment(home: Path) -> Path:
         _remove(folder)
         _logged(home, "a virtual environment", [sys.executable, "-m", "venv", str(folder)])
     return python
+
+
+def _packages(python: Path) -> Path:
+    """Where the packages of a virtual environment lie, which is of this Python's version."""
+    scheme = "nt" if os.name == "nt" else "posix_prefix"
+    return Path(sysconfig.get_path("purelib", scheme, {"base": str(python.parents[1])}))
+
+
+def _declare_operators(packages: Path) -> None:
+    """Have every Python of an environment declare torchvision's operators where they are missing.
+
+    Outside the stamp: an environment that was made before this was known needs nothing else.
+    """
+    module = f"mannequin_{_OPERATORS.stem}"
+    _write(packages / f"{module}.py", _OPERATORS.read_text("utf-8"))
+    _write(packages / f"{module}.pth", f"import {module}; {module}.install()\n")
+
+
+def _write(file: Path, text: str) -> None:
+    """In one step, as another Python may be starting; nothing where the file says this already."""
+    if not file.is_file() or file.read_text("utf-8") != text:
+        half = file.with_name(f"{file.name}.{os.getpid()}")
+        half.write_text(text, encoding="utf-8")
+        half.replace(file)
 
 
 def _given_comfyui() -> Path | None:

@@ -27,8 +27,15 @@ class Golden:
             {key.removeprefix(group): tensor for key, tensor in tensors.items() if key.startswith(group)}
             for group in ("weights.", "in.", "out.")
         )
+        for name in [name for name in outputs if name.endswith(".index")]:
+            # A picture of few colours.
+            picture = name.removesuffix(".index")
+            outputs[picture] = outputs.pop(f"{picture}.palette")[outputs.pop(name).long()]
         if "weights_from" in metadata:
-            weights = cls.read(path.parent / metadata["weights_from"]).weights
+            named = metadata["weights_from"]
+            names = json.loads(named) if named.startswith("[") else [named]
+            for name in names:
+                weights = cls.read(path.parent / name).weights | weights
         return cls(weights, inputs, outputs, json.loads(metadata.get("config", "{}")))
 
     def weights_of(self, stem: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from . import torchvision_operators
 from .environment import COMFYUI_VARIABLE, home_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,25 +32,6 @@ def comfyui_folder() -> Path:
             "to a ComfyUI checkout."
         )
     return folder
-
-
-def declare_torchvision_operators() -> None:
-    """Let ``import torchvision`` succeed beside a torch build that cannot load its compiled operators.
-
-    The host uses torchvision's transforms only; a schema for the two operators that its import registers is enough.
-    """
-    import torch
-
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError:
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        # The registration lives as long as the object does.
-        declare_torchvision_operators.library = library
 
 
 def has_lazy_layers(folder: Path) -> bool:
@@ -82,7 +64,7 @@ def import_host() -> None:
 
     folder = str(comfyui_folder())
     sys.path[:] = [folder, *(p for p in sys.path if Path(p or ".").resolve() != ROOT), str(ROOT)]
-    declare_torchvision_operators()
+    torchvision_operators.install()
     arguments = importlib.import_module("comfy.cli_args").args
     arguments.cpu = not torch.cuda.is_available()
     arguments.use_pytorch_cross_attention = True

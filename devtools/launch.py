@@ -5,7 +5,8 @@ import runpy
 import sys
 import threading
 
-from .host import ROOT, comfyui_folder, declare_torchvision_operators
+from . import torchvision_operators
+from .host import ROOT, comfyui_folder
 
 #: Set by a parent that holds the other end of our standard input for as long as it lives.
 LEASH_VARIABLE = "MANNEQUIN_LEASH"
@@ -14,7 +15,7 @@ LEASH_VARIABLE = "MANNEQUIN_LEASH"
 def main() -> None:
     if os.environ.pop(LEASH_VARIABLE, None):
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    declare_torchvision_operators()
+    torchvision_operators.install()
     folder = comfyui_folder()
     # The pack's own folders must not hide the host's modules (nodes.py).
     sys.path[:] = [str(folder), *(entry for entry in sys.path if entry not in ("", str(ROOT)))]

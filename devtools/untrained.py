@@ -1,16 +1,23 @@
 """Weight files without knowledge, of any size: for tests, benchmarks, and graphs that wait for real weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from model_patches.dino import DinoShape
 from model_patches.networks.mcld import MCLD, MCLDShape
+from model_patches.networks.pcdms import PCDMs, PCDMsShape
+from model_patches.networks.prior import Prior, PriorShape
 from model_patches.networks.resampler import ResamplerShape
 from model_patches.published_mcld import site_of
+from model_patches.unet_family import Heads
 from model_patches.unet_layout import HEAD, UNetLayout
 from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, mcld_metadata
+from model_patches.weight_kinds.pcdms_prior import PREFIX, prior_metadata
+from model_patches.weight_kinds.pcdms_unets import FAMILIES, stage_metadata
 
 #: Stable Diffusion 1.5's UNet, and one with the same 16 sites that fits a test.
 SD15 = UNetLayout((320, 640, 1280, 1280), (True, True, True, False), 2, 768, linear=False, in_channels=4)
@@ -18,6 +25,9 @@ SMALL = UNetLayout((32, 64, 64, 64), (True, True, True, False), 2, 64, linear=Fa
 #: The published face projector, and a small one.
 FACE = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
 SMALL_FACE = ResamplerShape(512, 64, 64, 4, 2, 16, 128, 64)
+#: The published prior, and a small one of embeddings that the pack's untrained image encoder gives.
+PRIOR = PriorShape(1024, 2048, 32, 20)
+SMALL_PRIOR = PriorShape(64, 32, 4, 2, pose_hidden=24, pose_features=40)
 
 
 def mcld_state(
@@ -40,6 +50,46 @@ def mcld_state(
         **modules,
     }
     return random_state(shapes, generator, dtype), mcld_metadata() | {FACE_HEADS_KEY: str(face.heads)}
+
+
+def pcdms_state(
+    stage: str, seed: int = 0, layout: UNetLayout | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a weight file of PCDMs' second or third stage, or simplified, with seeded random weights.
+
+    Args:
+        layout: of a UNet of the second generation; by default a small one, whose context is as wide as what the pack's
+            untrained image encoder gives.
+    """
+    family = FAMILIES[stage]
+    if layout is None:
+        layout = replace(
+            SMALL,
+            linear=True,
+            in_channels=family.beside.channels(SMALL.out_channels),
+            class_dim=SMALL.context_dim if family.class_embedding else 0,
+        )
+    poses = ((16, 16, 24, 32), layout.widths[0]) if family.beside.maps else ()
+    shape = PCDMsShape(layout.context_dim, 48, layout.context_dim, *poses)
+    with torch.device("meta"):
+        modules = {key: tuple(tensor.shape) for key, tensor in PCDMs(shape).state_dict().items()}
+    shapes = {DENOISING + key: size for key, size in layout.shapes().items()} | modules
+    # Narrow levels cannot be cut into heads as wide as Stable Diffusion's.
+    heads = Heads(width=min(64, layout.widths[0] // 2)).metadata()
+    return random_state(shapes, torch.Generator().manual_seed(seed)), stage_metadata(stage) | heads
+
+
+def prior_state(seed: int = 0, shape: PriorShape = SMALL_PRIOR) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a weight file of PCDMs' prior with seeded random weights."""
+    with torch.device("meta"):
+        shapes = {PREFIX + key: tuple(tensor.shape) for key, tensor in Prior(shape).state_dict().items()}
+    return random_state(shapes, torch.Generator().manual_seed(seed)), prior_metadata(shape.heads)
+
+
+def dino_state(shape: DinoShape, seed: int = 0, patches: int = 37) -> dict[str, Tensor]:
+    """Tensors of a DINOv2 with seeded random weights, in transformers' older spelling, for so many patches a side."""
+    positions = {"embeddings.position_embeddings": (1, patches**2 + 1, shape.width)}
+    return random_state(shape.shapes() | positions, torch.Generator().manual_seed(seed))
 
 
 def random_state(

@@ -18,12 +18,17 @@ from .scope import Scope
 
 @dataclass(frozen=True, eq=False)
 class PosePatch(Shared):
-    """An ``input_block_patch``: the pose's features, for the condition and for ∅ alike."""
+    """An ``input_block_patch``: the pose's features, for the condition and for ∅ alike.
+
+    Attributes:
+        looked_up: the texture map's latents at the target's places, where the weights ask for them.
+    """
 
     network: Any
     pose: Tensor
     scope: Scope
     node: str = ""
+    looked_up: Tensor | None = None
 
     def to(self, device_or_dtype) -> "PosePatch":
         """The host moves patches; features follow the feature map."""
@@ -52,16 +57,23 @@ class PosePatch(Shared):
         size = tuple(8 * side for side in whole)
         pose = nn.functional.interpolate(self.pose.to(h), size=size, mode="bilinear", antialias=True)
         weight = self.scope.over(Place.all_of(whole), whole, h.device)
-        return self.network.model.pose_encoder(pose) * (weight.to(h) if isinstance(weight, Tensor) else weight)
+        features = self.network.model.pose_encoder(pose)
+        if self.looked_up is not None:
+            beside = nn.functional.interpolate(self.looked_up.to(h), size=whole, mode="area")
+            features = features + self.network.model.texture_lookup(beside)
+        return features * (weight.to(h) if isinstance(weight, Tensor) else weight)
 
 
-def apply_pose(model: Any, network: Any, pose: Tensor, scope: Scope, node: str = "") -> Any:
+def apply_pose(
+    model: Any, network: Any, pose: Tensor, scope: Scope, node: str = "", looked_up: Tensor | None = None
+) -> Any:
     """A clone of ``model`` that adds a pose encoder's features after ``conv_in``.
 
     Args:
         network: patcher of a method's weights with a ``pose_encoder`` (TruePose's, or MCLD's pose guider).
         pose: its picture of the pose ``[1 or B, 3, H, W]`` in 0–1, any size.
         node: display name of the node, for errors while sampling.
+        looked_up: what MCLD's ``texture_lookup`` reads, ``[1 or B, C, h, w]`` in the UNet's scale; None without one.
 
     Raises:
         PatchError: the MODEL is no Stable Diffusion, or the weights do not fit it.
@@ -77,5 +89,5 @@ def apply_pose(model: Any, network: Any, pose: Tensor, scope: Scope, node: str =
             "wide. Choose weights made for this base model."
         )
     open_runs(patched)
-    patched.set_model_input_block_patch(PosePatch(network, pose, scope, node))
+    patched.set_model_input_block_patch(PosePatch(network, pose, scope, node, looked_up))
     return patched

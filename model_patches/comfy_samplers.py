@@ -1,8 +1,18 @@
-"""A sampler for schedules that end in pure noise."""
+"""Samplers as the published pipelines have them, to the letter."""
+
+from collections.abc import Callable
+from typing import Any
 
 import comfy.samplers
+import numpy as np
 import torch
 from torch import Tensor
+
+from .errors import PatchError
+from .unipc import unipc
+
+#: Steps of noise of every Stable Diffusion.
+TRAINED_STEPS = 1000
 
 
 @torch.no_grad()
@@ -32,3 +42,69 @@ def ddim_zero_snr(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=No
 def ddim_sampler():
     """The same as a SAMPLER of the host."""
     return comfy.samplers.KSAMPLER(ddim_zero_snr)
+
+
+def linspace_timesteps(steps: int) -> list[int]:
+    """Evenly from the last step of noise towards the first, which is where sampling ends: 999, 949, … of 20."""
+    return [int(step) for step in np.linspace(0, TRAINED_STEPS - 1, steps + 1).round()[:0:-1]]
+
+
+def leading_timesteps(steps: int) -> list[int]:
+    """Every so many steps of noise, counted from 1: 981, 961, …, 1 of 50."""
+    apart = TRAINED_STEPS // steps
+    return [apart * step + 1 for step in reversed(range(steps))]
+
+
+@torch.no_grad()
+def _published(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None, second_order=True):
+    """UniPC or DDIM that end where the schedule does, with what diffusers gives there: a sample of kept variance."""
+    rows, levels = x.new_ones(x.shape[0]), sigmas.double().tolist()
+
+    def predict(x: Tensor, step: int) -> Tensor:
+        return model(x, sigmas[step] * rows, **(extra_args or {}))
+
+    def after(step: int, x: Tensor, clean: Tensor) -> None:
+        if callback is not None:
+            sigma = sigmas[step]
+            callback({"x": x, "i": step, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
+
+    return unipc(predict, x, levels, after, second_order) / (1 + levels[-1] ** 2) ** 0.5
+
+
+class _FromPureNoise(comfy.samplers.KSAMPLER):
+    """Starts from noise of variance 1 + σ² at the given σ or above, where the host has that at its last σ alone."""
+
+    def __init__(self, start: float, **options: Any) -> None:
+        super().__init__(_published, extra_options=options)
+        self.start = start
+
+    def max_denoise(self, model_wrap, sigmas):
+        return float(sigmas[0]) >= self.start * (1 - 1e-5)
+
+
+#: By name: whether of the second order, and which steps of noise it visits.
+PUBLISHED: dict[str, tuple[bool, Callable[[int], list[int]]]] = {
+    "UniPC": (True, linspace_timesteps),
+    "DDIM": (False, leading_timesteps),
+}
+
+
+def published_sampler(model: Any, name: str, steps: int) -> tuple[Any, Tensor]:
+    """A sampler of diffusers as a SAMPLER of the host, and the noise levels it goes through.
+
+    Args:
+        model: a MODEL, whose schedule is read.
+        name: of :data:`PUBLISHED`. UniPC is of order 2, bh2, linspace; DDIM has η = 0, leading, offset 1.
+
+    Raises:
+        PatchError: the MODEL's schedule has no thousand steps.
+    """
+    second_order, timesteps = PUBLISHED[name]
+    table = getattr(model.get_model_object("model_sampling"), "sigmas", None)
+    if table is None or len(table) != TRAINED_STEPS:
+        raise PatchError(
+            f"This model's schedule has {'no steps' if table is None else f'{len(table)} steps'} of noise, and these "
+            f"samplers go through {TRAINED_STEPS}. Connect a model of Stable Diffusion."
+        )
+    sigmas = table[[*timesteps(steps), 0]].float().cpu()
+    return _FromPureNoise(float(sigmas[0]), second_order=second_order), sigmas

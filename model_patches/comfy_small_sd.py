@@ -139,7 +139,7 @@ def build_clip_vision(seed: int, embedding: int = 64) -> Any:
         "image_size": 224,
         "projection_dim": embedding,
     }
-    clip_vision = _clip_vision(config)
+    clip_vision = host_clip_vision(config)
     seed_weights(clip_vision.model, seed)
     return clip_vision
 
@@ -155,12 +155,13 @@ def load_clip_vision(state: Mapping[str, Tensor], name: str, metadata: Mapping[s
         PatchError: another kind of file, or an incomplete one.
     """
     weights = take_apart(SMALL_CLIP, state, name, metadata).modules
-    clip_vision = _clip_vision(clip_config(metadata))
+    clip_vision = host_clip_vision(clip_config(metadata))
     clip_vision.load_sd(weights)
     return clip_vision
 
 
-def _clip_vision(config: Mapping[str, Any]) -> Any:
+def host_clip_vision(config: Mapping[str, Any]) -> Any:
+    """The host's image encoder of a configuration as transformers writes it, with weights yet to be read."""
     # The host's class reads its configuration from a file only.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"

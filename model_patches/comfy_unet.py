@@ -11,6 +11,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from .comfy_inputs import ModelWithInputs, takes_inputs
 from .comfy_latents import latents_of
 from .comfy_networks import host_patcher
 from .unet_family import UNetFamily
@@ -41,6 +42,11 @@ class _OfFamily:
 
     def model_type(self, state_dict, prefix=""):
         return _PREDICTIONS[self.family.prediction]
+
+    def get_model(self, state_dict, prefix="", device=None):
+        if takes_inputs(self.unet_config):
+            return ModelWithInputs(self, self.model_type(state_dict, prefix), device)
+        return super().get_model(state_dict, prefix, device)
 
     def inpaint_model(self):
         # The host takes any UNet of more than four channels for its own inpainting, and overwrites what we concatenate.

@@ -77,6 +77,23 @@ class ExtraLayers:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What a method concatenates with the noisy latent.
+
+    Attributes:
+        latents: pictures that the autoencoder has encoded, of as many channels as the noisy latent each.
+        maps: masks and flags, of one channel each.
+    """
+
+    latents: int
+    maps: int = 0
+
+    def channels(self, latent: int) -> int:
+        """Of the UNet's input, where a latent has so many."""
+        return latent * (1 + self.latents) + self.maps
+
+
+@dataclass(frozen=True)
 class UNetFamily:
     """Attributes:
     generation: of Stable Diffusion, which brings its latents and the precision of its attention.
@@ -84,6 +101,7 @@ class UNetFamily:
     prediction: ε, or v = √ᾱ ε − √(1 − ᾱ) x (Salimans and Ho, 2022).
     schedule: the noise it was trained for.
     class_embedding: whether a vector is projected and added to the time embedding; its width is the weights'.
+    beside: what is concatenated with the noisy latent; None where the weights alone tell the channels.
     learned_variance: whether the head gives a variance behind the prediction (Nichol and Dhariwal, 2021), which no
         sampler of ours asks for.
     extra: layers that may be in it besides.
@@ -94,6 +112,7 @@ class UNetFamily:
     prediction: Literal["epsilon", "v_prediction"] = "epsilon"
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     class_embedding: bool = False
+    beside: Beside | None = None
     learned_variance: bool = False
     extra: ExtraLayers | None = None
 

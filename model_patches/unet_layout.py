@@ -168,6 +168,7 @@ def check_unet(state: Mapping[str, Tensor], family: UNetFamily, headless: bool =
     if layout.class_dim and not family.class_embedding:
         raise ValueError("it has a class embedding, which nothing would be given to")
     _check_widths(layout, family)
+    _check_channels(layout, family)
     expected = {key: shape for key, shape in layout.shapes().items() if not (headless and key in HEAD)}
     wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
     if wrong:
@@ -190,6 +191,15 @@ def _check_widths(layout: UNetLayout, family: UNetFamily) -> None:
     family.heads.counts(layout.widths[-1:])
     if family.learned_variance and layout.out_channels % 2:
         raise ValueError(f"it gives {layout.out_channels} channels, which are no prediction and its variance")
+
+
+def _check_channels(layout: UNetLayout, family: UNetFamily) -> None:
+    """What goes in is what the method concatenates."""
+    if family.beside is None:
+        return
+    needed = family.beside.channels(layout.out_channels // (2 if family.learned_variance else 1))
+    if layout.in_channels != needed:
+        raise ValueError(f"it takes {layout.in_channels} channels where the method has {needed}")
 
 
 def complete_layout(state: Mapping[str, Tensor], name: str, family: UNetFamily, headless: bool = False) -> UNetLayout:

@@ -11,6 +11,7 @@ from .densepose import (
     MannequinImportDensePose,
     MannequinLoadDensePose,
 )
+from .dino import MannequinLoadDINOv2
 from .face import MannequinCropFace, MannequinEmbedFace, MannequinFaceOfRegions, MannequinLoadFaceAnalysis
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
@@ -32,10 +33,18 @@ from .parsing import (
     MannequinPreviewParsing,
     MannequinSelectParsing,
 )
+from .pcdms import (
+    MannequinLoadPCDMsInpainting,
+    MannequinLoadPCDMsRefining,
+    MannequinPCDMsJoint,
+    MannequinPCDMsTarget,
+)
+from .pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
+from .pcdms_prior import MannequinLoadPCDMsPrior, MannequinPCDMsPrior
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
-from .sampling import MannequinDDIMSampler
+from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
 from .source import MannequinSourceNet
 from .texture import MannequinSwapTexture, MannequinTextureMap, MannequinTextureMask
 from .truepose import MannequinApplyCAA, MannequinApplyHPFA, MannequinApplyPoseEncoder
@@ -86,7 +95,18 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinMCLDConditioning,
     MannequinApplyMFCA,
     MannequinApplyPoseGuider,
+    MannequinLoadDINOv2,
+    MannequinLoadPCDMsPrior,
+    MannequinPCDMsPrior,
+    MannequinLoadPCDMsInpainting,
+    MannequinLoadPCDMsRefining,
+    MannequinPCDMsJoint,
+    MannequinPCDMsConditioning,
+    MannequinPCDMsTarget,
+    MannequinPCDMsRefining,
     MannequinDDIMSampler,
+    MannequinPublishedSampler,
+    MannequinGuidanceRescale,
     MannequinConditioning,
     MannequinRegionBlendGuider,
 ]

@@ -19,7 +19,8 @@ from ..model_patches.networks.mcld import MCLD
 from ..model_patches.weight_kinds.mcld import MCLD_MODEL
 from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
-from .checks import as_pose_picture, check_numbers, check_rows
+from ..preprocessors.texture_lookup import look_up
+from .checks import as_pose_picture, check_numbers, check_rows, latent_samples
 from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import any_name, files_of_kind, read_weights
@@ -234,13 +235,49 @@ class MannequinApplyPoseGuider(io.ComfyNode):
                 MCLDWeights.Input("mcld", tooltip="From Load MCLD."),
                 io.Image.Input("pose", tooltip="The target's DensePose to Image, in the convention VUI."),
                 *scope_inputs(),
+                io.Latent.Input(
+                    "texture",
+                    optional=True,
+                    tooltip="The texture map through VAE Encode, for weights that look it up at the target's places.",
+                ),
             ],
             outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, knowing the pose.")],
         )
 
     @classmethod
     @names_itself
-    def execute(cls, model, mcld, pose, strength, start_percent, end_percent, region=None) -> io.NodeOutput:
+    def execute(
+        cls, model, mcld, pose, strength, start_percent, end_percent, region=None, texture=None
+    ) -> io.NodeOutput:
         picture = as_pose_picture(pose, "The pose image")
         scope = scope_of(strength, start_percent, end_percent, region)
-        return io.NodeOutput(apply_pose(model, mcld, picture, scope, name_of(cls)))
+        looked_up = _looked_up(model, mcld, picture, texture)
+        return io.NodeOutput(apply_pose(model, mcld, picture, scope, name_of(cls), looked_up))
+
+
+def _looked_up(model, mcld, picture: Tensor, texture) -> Tensor | None:
+    """The texture map's latents where the target's DensePose, ``[B, 3, H, W]`` in VUI, shows them."""
+    channels = mcld.model.shape.lookup_channels
+    if not channels and texture is None:
+        return None
+    if not channels:
+        raise PatchError(
+            "These MCLD weights do not look the texture map up at the target's places: leave 'texture' unconnected, or "
+            "load weights that were trained with options.lookup."
+        )
+    if texture is None:
+        raise PatchError(
+            "These MCLD weights look the texture map up at the target's places: connect the texture map, through VAE "
+            "Encode, to 'texture'."
+        )
+    samples = latent_samples(texture, "The texture map's latent")
+    if samples.ndim != 4 or samples.shape[1] != channels:
+        raise PatchError(
+            f"The texture map's latent is {list(samples.shape)}, and these MCLD weights take {channels} channels: "
+            "encode it with the VAE that belongs to them."
+        )
+    check_rows({"texture": len(samples), "pose": len(picture)}, "One texture map serves all poses.")
+    iuv = (picture.flip(1).movedim(1, -1) * 255).round().to(torch.uint8)
+    grid = tuple(max(1, side // 8) for side in iuv.shape[1:3])
+    latent = model.model.process_latent_in(samples.float())
+    return look_up(latent, iuv.expand(max(len(iuv), len(latent)), -1, -1, -1), grid)

@@ -134,7 +134,15 @@ def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     Raises:
         PatchError: there is no such file, or it cannot be read.
     """
-    path = weight_file(name, ".safetensors")
+    return read_tensors(weight_file(name, ".safetensors"), name)
+
+
+def read_tensors(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """The tensors of a safetensors file, and its header.
+
+    Raises:
+        PatchError: it cannot be read; ``name`` is what it is called there.
+    """
     try:
         return comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
     except UNREADABLE as error:

@@ -4,12 +4,16 @@ from comfy_api.latest import io
 
 from ..preprocessors.keypoints import from_pose_keypoint, to_pose_keypoint
 from ..preprocessors.people import choose_people, detect_poses
+from ..preprocessors.published_skeleton import STYLES, draw_published
 from ..preprocessors.retarget import retarget
 from ..preprocessors.skeleton import LARGEST_SIDE, draw
 from .errors import names_itself
 from .inputs import people_inputs, person_input
 from .progress import per_picture
 from .types import PoseKeypoint
+
+#: As ControlNet reads it; the others are as methods drew them.
+OPENPOSE = "OpenPose"
 
 
 class MannequinDetectPose(io.ComfyNode):
@@ -147,7 +151,7 @@ class MannequinDrawPose(io.ComfyNode):
             category="Mannequin/Preprocess",
             description=(
                 "Draws keypoints as OpenPose's skeleton on black: for Apply Pose Encoder, for a ControlNet (OpenPose), "
-                "and to look at."
+                "for PCDMs and IMAGPose in their own style, and to look at."
             ),
             inputs=[
                 PoseKeypoint.Input("pose", tooltip="From Detect Pose, DWPose, OpenPose or SDPose."),
@@ -162,11 +166,22 @@ class MannequinDrawPose(io.ComfyNode):
                     optional=True,
                     tooltip="1 is OpenPose's: 4 pixels from the middle of a line to its edge in a 512-pixel picture.",
                 ),
+                io.Combo.Input(
+                    "style",
+                    options=[OPENPOSE, *STYLES],
+                    optional=True,
+                    tooltip=(
+                        "OpenPose: smooth, the body alone. PCDMs and IMAGPose: pixel by pixel as their networks were "
+                        "trained on, with the hands of DWPose where the keypoints have them; line_width is not used."
+                    ),
+                ),
             ],
             outputs=[io.Image.Output(display_name="IMAGE", tooltip="The skeleton.")],
         )
 
     @classmethod
     @names_itself
-    def execute(cls, pose, width, height, line_width=1.0) -> io.NodeOutput:
+    def execute(cls, pose, width, height, line_width=1.0, style=OPENPOSE) -> io.NodeOutput:
+        if style in STYLES:
+            return io.NodeOutput(draw_published(pose, width, height, STYLES[style]))
         return io.NodeOutput(draw(from_pose_keypoint(pose), width, height, line_width))

@@ -2,7 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..model_patches.comfy_samplers import ddim_sampler
+from ..model_patches.comfy_rescale import rescale_guidance
+from ..model_patches.comfy_samplers import PUBLISHED, ddim_sampler, published_sampler
+from .errors import names_itself
 
 
 class MannequinDDIMSampler(io.ComfyNode):
@@ -27,3 +29,67 @@ class MannequinDDIMSampler(io.ComfyNode):
     @classmethod
     def execute(cls) -> io.NodeOutput:
         return io.NodeOutput(ddim_sampler())
+
+
+class MannequinPublishedSampler(io.ComfyNode):
+    """UniPC and DDIM as diffusers has them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinPublishedSampler",
+            display_name="Published Sampler",
+            category="Mannequin/Sampling",
+            description=(
+                "UniPC or DDIM with the very steps of the published pipelines, ending where they end: at the first "
+                "step of noise, not at none. PCDMs takes UniPC, its simplified checkpoint DDIM in 50 steps. A KSampler "
+                "with uni_pc_bh2 and normal comes within a hundredth; this one is for comparisons."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model that will be sampled; its schedule is read."),
+                io.Combo.Input("sampler", options=list(PUBLISHED), tooltip="PCDMs: UniPC. Simplified: DDIM."),
+                io.Int.Input("steps", default=20, min=1, max=500, tooltip="PCDMs: 20. Simplified: 50."),
+            ],
+            outputs=[
+                io.Sampler.Output(display_name="SAMPLER", tooltip="For SamplerCustom, with the SIGMAS beside it."),
+                io.Sigmas.Output(display_name="SIGMAS", tooltip="The noise levels of its steps."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, model, sampler: str, steps: int) -> io.NodeOutput:
+        return io.NodeOutput(*published_sampler(model, sampler, steps))
+
+
+class MannequinGuidanceRescale(io.ComfyNode):
+    """Guidance with the condition's contrast."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinGuidanceRescale",
+            display_name="Guidance Rescale",
+            category="Mannequin/Sampling",
+            description=(
+                "Rescales guided noise towards the contrast of the condition's, as diffusers' guidance_rescale does. "
+                "PCDMs' refining is published with 2, beyond that contrast. ComfyUI's RescaleCFG is another formula."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model to patch."),
+                io.Float.Input(
+                    "guidance_rescale",
+                    default=2.0,
+                    min=0.0,
+                    max=4.0,
+                    step=0.05,
+                    tooltip="φ: 0 is exactly plain guidance, 1 the condition's contrast, 2 as PCDMs is published.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The model, under rescaled guidance.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, model, guidance_rescale: float) -> io.NodeOutput:
+        return io.NodeOutput(rescale_guidance(model, guidance_rescale))

@@ -1,11 +1,13 @@
 """The host in this process, one real server for the suite, and where golden files lie."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from devtools import environment
 from devtools.host import ROOT, import_host
 
 import_host()
@@ -38,6 +40,29 @@ def client(server):
     from devtools.client import Client
 
     return Client(server.url)
+
+
+@pytest.fixture(scope="module")
+def made_home(tmp_path_factory):
+    """An environment as dev.py makes them, which sees the packages of this one and does not read its start-up files."""
+    home = tmp_path_factory.mktemp("home")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "venv")], check=True)
+    # Paths alone: the .pth files there are passed over.
+    below = [entry for entry in sys.path if Path(entry).name == "site-packages"]
+    own = environment._packages(environment._python(home))
+    (own / "below.pth").write_text("\n".join(below), encoding="utf-8")
+    (home / "comfyui").mkdir()
+    (home / "comfyui" / "main.py").touch()
+    (home / "ready").write_text(environment._fingerprint(ROOT, home / "comfyui"), encoding="utf-8")
+    return home
+
+
+@pytest.fixture(scope="module")
+def made_python(made_home):
+    """That environment's Python, for commands of ``training`` in processes of their own."""
+    python = environment._python(made_home)
+    environment._declare_operators(environment._packages(python))
+    return str(python)
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
 """The tiny autoencoder's training: what it looks at, what counts how much, and how many channels a file has."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from test_training_loop import recipe as training_recipe
+from training_people import NoisePeople
 
 from training.autoencoders import TinyAutoencoder, load_autoencoder
 from training.draws import Draws
 from training.errors import TrainingError
+from training.loop import Run
 from training.methods.autoencoder import Autoencoder, AutoencoderOptions, edge_error
 
 SIZE = (40, 32)
@@ -91,3 +96,45 @@ def test_another_file_is_no_autoencoder(tmp_path):
     save_file({"conv_in.weight": torch.zeros(1)}, file)
     with pytest.raises(TrainingError, match="is no autoencoder"):
         load_autoencoder(file)
+
+
+@pytest.fixture
+def begun(tmp_path) -> Path:
+    """A file of four channels, whose latents are not the encoder's own numbers."""
+    network = Autoencoder(AutoencoderOptions(), 0).network
+    network.normalise(torch.tensor(0.3), torch.tensor(1.7))
+    save_file(network.state_dict(), tmp_path / "vae.safetensors")
+    return tmp_path / "vae.safetensors"
+
+
+def test_going_on_with_a_decoder_leaves_the_latents_as_they_are(tmp_path, begun):
+    options = AutoencoderOptions(begin=begun, decoder_only=True, crop=(32, 16))
+    with torch.inference_mode(False), torch.enable_grad():
+        run = Run(training_recipe(tmp_path / "run", "autoencoder", options=options), NoisePeople())
+        before, after = load_file(begun), load_file(run.train())
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {key for key in before if key.startswith("taesd_decoder.")}
+
+
+def test_more_channels_begin_as_the_file_and_are_details(begun):
+    """The same pictures and the same first latents; what is new is asked for in its own deviation."""
+    wide = Autoencoder(AutoencoderOptions(channels=6, begin=begun, details=0.5), 0)
+    narrow = load_autoencoder(begun)
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    latents = wide.network.taesd_encoder(picture)
+    assert torch.allclose(latents[:, :4], narrow.taesd_encoder(picture), atol=1e-6)
+    assert float(latents[:, 4:].abs().max()) > 0
+    assert torch.allclose(wide.network.taesd_decoder(latents), narrow.taesd_decoder(latents[:, :4]), atol=1e-6)
+    assert wide.spread.tolist() == [1, 1, 1, 1, 0.5, 0.5]
+    assert float(wide.network.vae_shift) == 0 and float(wide.network.vae_scale) == pytest.approx(0.18215)
+
+
+def test_what_cannot_be_gone_on_with_is_said(begun):
+    with pytest.raises(
+        TrainingError, match="has 4 channels, and cannot be gone on with in 3. Set options.channels to 4 or"
+    ):
+        Autoencoder(AutoencoderOptions(channels=3, begin=begun), 0)
+    with pytest.raises(TrainingError, match="in 16. Set options.channels to 4[.]"):
+        Autoencoder(AutoencoderOptions(channels=16, begin=begun, decoder_only=True), 0)
+    with pytest.raises(ValueError, match="decoder_only needs begin"):
+        AutoencoderOptions(decoder_only=True)

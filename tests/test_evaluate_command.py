@@ -16,6 +16,7 @@ from training.autoencoders import TinyAutoencoder
 from training.data.records import Pair, Record
 from training.data.store import begin, files_of, left_to_do
 from training.evaluation.pose_metric import PoseError
+from training.training_free import Use
 
 SIZE = (64, 56)
 
@@ -170,6 +171,36 @@ def test_a_stopped_run_goes_on(store, tmp_path, model, capsys):
     assert np.array_equal(kept, Six().record("p0_0").image // 2)
     assert run(store, out, *words[:-1], "--seed=4") == 1
     assert "were made otherwise: seed" in capsys.readouterr().err
+
+
+def test_a_trained_model_has_a_column_for_every_number_of_steps(store, tmp_path, model, capsys):
+    words = ["--predictor=copy", "--predictor", str(model.file), "--autoencoder=vae.safetensors", "--save-images"]
+    assert run(store, tmp_path / "out", *words, "--steps=1,25", "--pairs=2") == 0
+    assert "| cfld, 2 pairs | copy of the source | half, 1 step | half, 25 steps |" in capsys.readouterr().out
+    assert [asked[2]["steps"] for asked in model.asked] == [1, 25]
+    folders = {folder.name for folder in (tmp_path / "out" / "images").iterdir()}
+    assert folders == {"copy_of_the_source", "half_1_step", "half_25_steps"}
+    with pytest.raises(SystemExit):
+        run(store, tmp_path / "again", *words, "--steps=4,4")
+
+
+def test_a_node_without_training_is_set_on_the_command_line(store, tmp_path, model, monkeypatch, capsys):
+    """By the names and values that the nodes have."""
+    asked = []
+    module = ModuleType("training.training_free")
+    module.Use = Use
+    module.load_training_free = lambda file, use: asked.append((file, use)) or file
+    monkeypatch.setitem(sys.modules, "training.training_free", module)
+    sampling = sys.modules["training.sampling"]
+    sampling.Trained = lambda name, method, autoencoder, **options: Half()
+    monkeypatch.setattr("training.autoencoders.load_autoencoder", lambda path: None)
+    use = "use=hpfa,strength=0.8,sites=mid up,start_percent=0.2"
+    words = ["--autoencoder=vae.safetensors", "--pairs=2", "--name=set so"]
+    assert run(store, tmp_path / "out", f"--predictor=training-free:{model.file},{use}", *words) == 0
+    assert asked == [(model.file, Use("hpfa", strength=0.8, sites="mid up", start_percent=0.2))]
+    for wrong, said in (("use=hpfas", "Input should be"), ("power=1", "there is no 'power'")):
+        assert run(store, tmp_path / "no", f"--predictor=training-free:{model.file},{wrong}", *words) == 1
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from training.evaluation.predictors import CopySource
 from training.evaluation.protocols import PROTOCOLS, counted
 from training.evaluation.run import Evaluation, Figure, Outcome, choose_pairs, differences
 from training.evaluation.sheets import CAPTION, CELL, GAP, contact_sheet, pose_picture
-from training.evaluation.tables import Row, Table, markdown, pairs_csv, summary_csv
+from training.evaluation.tables import COMPACT, Row, Table, compact, markdown, pairs_csv, summary_csv
 
 CFLD, PIDM = PROTOCOLS["cfld"], PROTOCOLS["pidm"]
 
@@ -187,3 +187,19 @@ def test_people_are_drawn_whole():
         low, high = confidence_interval(values, resamples=200, seed=seed)
         alone += low <= 0 <= high
     assert hits >= 86 and alone < 60
+
+
+def test_a_compact_table_has_a_line_a_predictor_and_the_chosen_figures():
+    chosen, other = Column(COMPACT[0], "person, dB", "higher", 2), Column("l1", "L1", "lower", 4)
+    rows = [
+        Row("a | b", {COMPACT[0]: Figure(12.345, 12, 13, 5), "l1": Figure(0.1, 0, 1, 5)}),
+        Row("c", {COMPACT[0]: Figure(math.inf, math.nan, math.nan, 5)}),
+        Row("d", {}),
+    ]
+    assert compact(Table(CFLD, 5, "small", [chosen, other], rows)).splitlines() == [
+        "| cfld, 5 pairs | person, dB ↑ |",
+        "| --- | ---: |",
+        "| a \\| b | 12.35 |",
+        "| c | ∞ |",
+        "| d | – |",
+    ]

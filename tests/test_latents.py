@@ -299,10 +299,12 @@ def test_another_vae_at_a_model_of_the_hosts_own_loader():
     patched = apply_condition(base, ReferenceCondition(), SourceNet(base, random(1, 4, 8, 8)), "mid", DEFAULT)
     with pytest.raises(PatchError, match=f"^{words}"):
         host_nodes.common_ksampler(patched, 5, 2, 1.0, "euler", "normal", text, text, {"samples": foreign})
-    conds = dict.fromkeys(("positive", "negative", "reference_positive", "reference_negative"), text)
-    mask = torch.ones(1, 64, 64)
-    guider = MannequinRegionBlendGuider.execute(model=base, reference_model=base.clone(), mask=mask, cfg=1.0, **conds)[
-        0
-    ]
+    guider = blended(base, base.clone(), torch.ones(1, 64, 64), text)
     with pytest.raises(PatchError, match=f"^Region Blend Guider: {words}"):
         guider.sample(foreign, foreign, comfy.samplers.sampler_object("euler"), torch.tensor([1.0, 0.0]), seed=5)
+
+
+def test_a_unet_of_more_than_a_latent_is_no_source_net():
+    model = load_unet(small_unet(replace(LAYOUT, in_channels=9, out_channels=4), 0, TWO_HEADS).state_dict(), "x", SD1)
+    with pytest.raises(NodeError, match="^SourceNet: This UNet takes 9 channels, of which the latent has 4: .*inpaint"):
+        MannequinSourceNet.execute(model=model, latent={"samples": random(1, 4, 8, 8)})

@@ -1,31 +1,21 @@
 """MCLD at its published size: ``python dev.py test --slow -k full_size``. Needs 20 GB of memory and 12 GB of disk."""
 
 import json
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from measured import GIB, converted
 
-from devtools.host import ROOT
 from devtools.say import say
 from devtools.untrained import random_state
 from model_patches.published_mcld import KINDS
 
 pytestmark = pytest.mark.slow
 
-GIB = 2**30
 STEPS, SIDE = 2, 512
 #: What the converter may take, beside its interpreter and torch, for files of any size.
 MOST_MEMORY = 6 * GIB
-MEASURED = """
-import resource, sys
-from training.convert import main
-status = main(sys.argv[1:])
-sys.stderr.write(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}\\n")
-raise SystemExit(status)
-"""
 
 
 @pytest.fixture
@@ -42,17 +32,7 @@ def published(tmp_path, golden):
 
 def test_full_size_converts_loads_and_samples(published, tmp_path):
     out = tmp_path / "mcld.safetensors"
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, "mcld", str(published), str(out), "--half"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    peak = int(done.stderr.split("peak ")[-1])
-    took = time.perf_counter() - start
+    took, peak = converted("mcld", published, out, "--half")
     say(f"\nconverted {out.stat().st_size / GIB:.2f} GiB in {took:.0f} s, peak {peak / GIB:.2f} GiB")
     assert peak < MOST_MEMORY
 

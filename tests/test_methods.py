@@ -7,6 +7,7 @@ import torch
 from test_training_loop import OPTIONS
 from training_people import FACE_DIM, REGION_DIM, NoisePeople
 
+from training.ablations import ABLATIONS
 from training.draws import Draws
 from training.examples import Examples, collate
 from training.methods import METHODS
@@ -42,30 +43,16 @@ def loss(method, batch, samples=range(4), step: int = 0) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in method(batch, Draws(0, samples, step)).items()}
 
 
-ABLATIONS = {
-    "truepose": {
-        "B1": {"fusion": "clip", "caa": False},
-        "B2": {"fusion": "reference", "caa": False},
-        "B3": {"caa": False},
-        "B4": {"fusion": "reference"},
-    },
-    "mcld": {
-        "B1": {"texture": False, "face": False, "aggregation": "concatenation"},
-        "B2": {"face": False, "aggregation": "concatenation"},
-        "B3": {"aggregation": "concatenation"},
-        "B4": {"image": False},
-        "B5": {"face": False},
-    },
-}
-
-
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_is_another_network_that_trains(name):
     whole = made(name)
     batch = batch_of(whole)
     losses = {"whole": loss(whole, batch)["diffusion"]}
     for label, changes in ABLATIONS[name].items():
-        method = made(name, **changes)
+        options = {key.removeprefix("options."): value for key, value in changes.items()}
+        if options == {} or options == {"correspondence": 0.0}:
+            continue
+        method = made(name, **options)
         terms = method(batch_of(method), Draws(0, range(4), 0))
         sum(terms.values()).backward()
         losses[label] = float(terms["diffusion"].detach())

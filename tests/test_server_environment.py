@@ -8,6 +8,8 @@ import pytest
 
 from devtools import environment
 
+OPERATORS = "torchvision_operators"
+
 
 def make_host(folder: Path, *requirements: str) -> Path:
     folder.mkdir()
@@ -75,6 +77,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     environment._virtual_environment(home)
     (home / "ready").write_text(environment._fingerprint(tmp_path, home / "comfyui"), encoding="utf-8")
     make_package(packages_of(environment._python(home)), "mannequin_below")
+    environment.ensure(tmp_path)
     return home
 
 
@@ -91,6 +94,12 @@ def make_package(folder: Path, name: str, version: str = "1.0") -> None:
     information = folder / f"{name}-{version}.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
+
+
+def operators(home: Path) -> list[Path]:
+    """What an environment's Pythons call at their start, and what calls it."""
+    packages = packages_of(environment._python(home))
+    return [packages / f"mannequin_{OPERATORS}{suffix}" for suffix in (".py", ".pth")]
 
 
 def said_by(python: Path, program: str) -> str:
@@ -125,6 +134,26 @@ def test_environments_of_hosts_are_made_once(tmp_path: Path, base: Path, monkeyp
     (folder / "requirements.txt").write_text("mannequin_below", encoding="utf-8")
     environment.ensure_host(tmp_path, folder)
     assert len(calls) == 1
+
+
+def test_every_python_of_an_environment_declares_what_torchvision_asks_for(tmp_path: Path, base: Path):
+    """One that was made before this was known too; another host's as well, which sees the one below."""
+    for file in operators(base):
+        file.unlink()
+    python, _ = environment.ensure(tmp_path)
+    other, _ = environment.ensure_host(tmp_path, make_host(tmp_path / "other"))
+    for interpreter in (python, other):
+        assert said_by(interpreter, "import sys; print(sys.meta_path[0].__module__)") == f"mannequin_{OPERATORS}"
+
+
+def test_what_declares_them_is_written_once_and_again_when_it_has_changed(tmp_path: Path, base: Path):
+    module, startup = operators(base)
+    text, written = module.read_text("utf-8"), [file.stat().st_mtime_ns for file in (module, startup)]
+    environment.ensure(tmp_path)
+    assert [file.stat().st_mtime_ns for file in (module, startup)] == written
+    module.write_text("broken", encoding="utf-8")
+    environment.ensure(tmp_path)
+    assert module.read_text("utf-8") == text and startup.stat().st_mtime_ns == written[1]
 
 
 def test_two_folders_of_one_name_are_two_hosts(tmp_path: Path):

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from devtools import untrained
 from devtools.browser import NoBrowser, ensure_chromium
 from devtools.client import Client
+from devtools.draw_pcdms import INPAINTING, PRIOR, REFINING, SIMPLIFIED
 from devtools.graph_format import BYPASSED, MUTED, ui_to_api
 from devtools.host import ROOT
 from devtools.screenshot import FrontEnd, open_front_end
@@ -80,10 +81,13 @@ def front_end(server: Server) -> Iterator[FrontEnd]:
         ensure_chromium()
     except NoBrowser as error:
         pytest.skip(str(error))
-    # Everything else that graphs name is downloaded by the front end; this file is made by the converter.
+    # Everything else that graphs name is downloaded by the front end; these files are made by the converter.
     with torch.inference_mode():
-        state, metadata = untrained.mcld_state()
-    save_file(state, server.base / "models" / "mannequin" / "mcld.safetensors", metadata)
+        made = {"mcld.safetensors": untrained.mcld_state(), PRIOR: untrained.prior_state()}
+        stages = {"inpainting": INPAINTING, "refining": REFINING, "simplified": SIMPLIFIED}
+        made |= {file: untrained.pcdms_state(stage) for stage, file in stages.items()}
+    for name, (state, metadata) in made.items():
+        save_file(state, server.base / "models" / "mannequin" / name, metadata)
     with open_front_end(server.url) as opened:
         yield opened
 

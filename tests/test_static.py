@@ -141,9 +141,9 @@ def test_loading_the_pack_imports_no_library_the_host_has_not_loaded():
     """In a fresh process: everything the host imports first, then the pack; what came with it is ours."""
     program = """
 import json, sys
-from devtools import host
+from devtools import host, torchvision_operators
 sys.path.insert(0, str(host.comfyui_folder()))
-host.declare_torchvision_operators()
+torchvision_operators.install()
 import comfy.cli_args
 comfy.cli_args.args.cpu = True
 import nodes, comfy_api.latest, comfy.sd, comfy.samplers, folder_paths

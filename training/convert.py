@@ -1,22 +1,18 @@
-"""Published weights to ours: ``python -m training.convert mcld FOLDER OUT``.
+"""Published weights to ours: ``python -m training.convert mcld FOLDER OUT``, and the same with ``pcdms``.
 
-Files are recognised by their keys, not by their names, checked against each other, and written to one safetensors file
-that Load MCLD reads. Pickled files are read with ``weights_only=True``, mapped and not loaded, one at a time: seven
-gigabytes convert in the memory of the largest file at most.
+Files are recognised by their keys, not by their names, checked against each other, and written to safetensors files
+that our loaders read: MCLD's all to one, PCDMs' stages to one each, in a folder. Pickled files are read with
+``weights_only=True``, mapped and not loaded, one at a time: seven gigabytes convert in the memory of the largest file
+at most.
 """
 
 import argparse
-import hashlib
-import json
-import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from model_patches.errors import PatchError
 from model_patches.networks.mcld import RESAMPLER_HEAD
@@ -26,38 +22,9 @@ from model_patches.unet_layout import check_unet
 from model_patches.weight_kinds import check_modules as check_network
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, MCLD_MODEL, mcld_metadata, mcld_shape
 
+from .convert_pcdms import convert_pcdms
+from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, hashes, read_shapes, stored_as
 from .safetensors_stream import Entry, write
-
-ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
-SOURCES_KEY = "mannequin.sources"
-HASH_BLOCK = 2**24
-
-
-class ConversionError(ValueError):
-    """A sentence about the files: which one, what is wrong with it, what to do."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One published file; ``state`` has its keys, types and shapes, on the meta device."""
-
-    path: Path
-    kind: str
-    state: Mapping[str, Tensor]
-
-
-class OneOpenFile:
-    """Tensors by file and key; only the file asked for last stays mapped."""
-
-    def __init__(self):
-        self._path: Path | None = None
-        self._state: Mapping[str, Tensor] = {}
-
-    def tensor(self, path: Path, key: str) -> Tensor:
-        if path != self._path:
-            self._state = {}
-            self._path, self._state = path, read(path)
-        return self._state[key]
 
 
 def convert_mcld(
@@ -81,7 +48,7 @@ def convert_mcld(
     entries = [
         Entry(
             our_name(source.kind, key),
-            torch.float16 if half and tensor.is_floating_point() else tensor.dtype,
+            stored_as(tensor, half),
             tuple(tensor.shape),
             partial(files.tensor, source.path, key),
         )
@@ -90,9 +57,8 @@ def convert_mcld(
     ]
     metadata = mcld_metadata() | {FACE_HEADS_KEY: str(heads or published_heads(sources["image_proj_model"]))}
     check_modules(entries, metadata)
-    hashes = {source.path.name: sha256(source.path) for source in sources.values()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, entries, metadata | {SOURCES_KEY: json.dumps(hashes)})
+    write(out, entries, metadata | hashes(source.path for source in sources.values()))
     size = sum(entry.size for entry in entries)
     say(f"Wrote {out}: {len(entries)} tensors, {size / 2**30:.2f} GiB. Put it into ComfyUI's models/mannequin.")
 
@@ -103,7 +69,7 @@ def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
         raise ConversionError(f"There is no folder {folder}.")
     sources: dict[str, Source] = {}
     for path in sorted(path for path in folder.iterdir() if path.suffix in ENDINGS):
-        state = {key: torch.empty_like(tensor, device="meta") for key, tensor in read(path).items()}
+        state = read_shapes(path)
         kind = kind_of(state)
         say(f"{path.name}: {kind or 'not one of MCLD’s files, left out'} ({len(state)} tensors)")
         if kind is None:
@@ -120,30 +86,6 @@ def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
             "reference_unet.pth, pose_guider.pth, and image_proj_model.pth or image_projector.pth."
         )
     return sources
-
-
-def read(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file, mapped where its format allows."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise ConversionError(
-            f"{path.name} cannot be read ({str(error).strip().splitlines()[0]}). It is cut short, or holds more than "
-            "weights: download it again and compare its size."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ConversionError(f"{path.name} holds something else than a dictionary of tensors.")
-    return state
-
-
-def _is_zip(path: Path) -> bool:
-    """torch's files are zip archives since version 1.6; older ones cannot be mapped."""
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
 
 
 def published_heads(projector: Source) -> int:
@@ -186,17 +128,13 @@ def check_modules(entries: Sequence[Entry], metadata: Mapping[str, str]) -> None
         )
 
 
-def sha256(path: Path) -> str:
-    """Of a file, in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where the files are not right."""
+
+    def say(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
     parser = argparse.ArgumentParser(prog="python -m training.convert", description=__doc__.splitlines()[0])
     methods = parser.add_subparsers(dest="method", required=True, metavar="METHOD")
     mcld = methods.add_parser("mcld", help="the published .pth set of MCLD")
@@ -204,14 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mcld.add_argument("out", type=Path, metavar="OUT", help="the safetensors file to write")
     mcld.add_argument("--half", action="store_true", help="store half precision: 3.7 GB instead of 7.3")
     mcld.add_argument("--face-heads", type=int, metavar="N", help="heads of the face projector, where not 64 wide each")
+    mcld.set_defaults(convert=lambda given: convert_mcld(given.folder, given.out, say, given.half, given.face_heads))
+    pcdms = methods.add_parser("pcdms", help="the published DeepSpeed files of PCDMs' stages")
+    pcdms.add_argument("folder", type=Path, metavar="FOLDER", help="where the published files are, or in folders below")
+    pcdms.add_argument("out", type=Path, metavar="OUT", help="the folder to write a safetensors file a stage into")
+    pcdms.add_argument("--half", action="store_true", help="store half precision, where a file does not yet")
+    pcdms.set_defaults(convert=lambda given: convert_pcdms(given.folder, given.out, say, given.half))
+
     options = parser.parse_args(arguments)
-
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
     try:
-        convert_mcld(options.folder, options.out, say, options.half, options.face_heads)
+        options.convert(options)
     except ConversionError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -4,12 +4,16 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
 
   copy           the source as it is
   garment-mean   the source's mean colour of every label, painted by the target's parsing
+  oracle         garment means, and over them what the source shows of the target by true DensePose
   target         the target itself: what the metrics say of a perfect result
   autoencoder    the target through --autoencoder: what no model that works in its latents can exceed
   folder:PATH    results made elsewhere, under the names that PCDMs' or MCLD's code gives them, or --pattern
-  FILE           a trained model's weights
+  FILE           a trained model's weights; with --steps 1,25 twice
+  training-free:FILE,use=hpfa,strength=0.8,…
+                 a model without a source, and a node that brings it one (training.training_free.Use)
 
-DIR gets ``table.md``, ``table.csv``, ``per_pair.csv`` and ``sheet.png``.
+DIR gets ``table.md``, ``compact.md`` (some figures, a line a predictor), ``table.csv``, ``per_pair.csv`` and
+``sheet.png``.
 """
 
 import argparse
@@ -17,27 +21,23 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from preprocessors.errors import ConditionError
 
 from .data.records import People
 from .errors import TrainingError
 from .evaluation import face_metric, inception, perceptual
+from .evaluation.chosen import chosen_predictors
 from .evaluation.columns import LeftOut, PairMetric
-from .evaluation.kept_pictures import KeptPictures, folder_name
+from .evaluation.detail_metrics import DETAIL_METRICS
 from .evaluation.pixel_metrics import PIXEL_METRICS
 from .evaluation.pose_metric import PoseError
-from .evaluation.predictors import CopySource, Folder, GarmentMean, Predictor, Target
 from .evaluation.protocols import PROTOCOLS, Protocol
 from .evaluation.report import write_report
 from .evaluation.run import Evaluation, Outcome, choose_pairs
 
 #: What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
-AUTOENCODER = "autoencoder"
-#: Predictors that are given the target: they take no part in comparisons.
-BOUNDS = ("target", AUTOENCODER)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,16 +71,16 @@ def evaluate(options: argparse.Namespace) -> str:
         return tqdm(total=total, desc=what, unit=unit, disable=options.quiet, dynamic_ncols=True)
 
     protocol = PROTOCOLS[options.protocol]
-    predictors = _predictors(options, protocol)
+    chosen = chosen_predictors(options, protocol)
     evaluation = _evaluation(options, protocol, open_data(options.store))
     if evaluation.inception:
         with bar("real pictures", len(evaluation.real_names()), "picture") as shown:
             evaluation.real_features(shown.update)
     outcomes: list[Outcome] = []
-    for name, predictor in predictors.items():
-        with bar(name, len(evaluation.pairs), "pair") as shown:
-            outcomes.append(evaluation.run(name, predictor, shown.update))
-    bounds = {name for name, text in zip(predictors, options.predictor, strict=True) if text in BOUNDS}
+    for each in chosen:
+        with bar(each.name, len(evaluation.pairs), "pair") as shown:
+            outcomes.append(evaluation.run(each.name, each.predictor, shown.update))
+    bounds = {each.name for each in chosen if each.bound}
     return write_report(evaluation, outcomes, bounds, options.against, options.out)
 
 
@@ -102,76 +102,11 @@ def open_data(text: str) -> People:
     return open_people(text)
 
 
-def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol) -> Predictor:
-    """One predictor by its text on the command line.
-
-    Raises:
-        TrainingError: there is none of that name.
-    """
-    simple = {"copy": lambda: CopySource(protocol), "garment-mean": GarmentMean, "target": Target}
-    if text in simple:
-        return simple[text]()
-    if text.startswith("folder:"):
-        return Folder(Path(text.removeprefix("folder:")).expanduser(), protocol, options.pattern)
-    file = Path(text).expanduser()
-    if text != AUTOENCODER and not file.exists():
-        raise TrainingError(
-            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, target, autoencoder, "
-            "folder:PATH or the weights of a trained model."
-        )
-    if options.autoencoder is None:
-        raise TrainingError(f"'{text}' makes latents. Give the autoencoder it was trained with: --autoencoder FILE.")
-    if text == AUTOENCODER:
-        from .autoencoders import load_autoencoder
-        from .evaluation.autoencoded import Autoencoded
-
-        return Autoencoded(load_autoencoder(options.autoencoder.expanduser()))
-    from .sampling import load_predictor
-
-    return load_predictor(file, options.autoencoder.expanduser(), batch=options.batch, **_sampling(options))
-
-
-def _predictors(options: argparse.Namespace, protocol: Protocol) -> dict[str, Predictor]:
-    """Those the command line asks for, by the names that tables call them."""
-    if options.name and len(options.name) != len(options.predictor):
-        raise TrainingError(
-            f"There are {len(options.predictor)} predictors and {len(options.name)} names. Give a --name for each of "
-            "them, in their order, or none."
-        )
-    made: dict[str, Predictor] = {}
-    for number, text in enumerate(options.predictor):
-        predictor = open_predictor(text, options, protocol)
-        name = options.name[number] if options.name else predictor.name
-        if folder_name(name) in {folder_name(other) for other in made}:
-            raise TrainingError(f"Two predictors are called '{name}'. Tell them apart with a --name for each.")
-        made[name] = _kept(options, name, text, predictor) if options.save_images else predictor
-    if options.against and options.against not in made:
-        raise TrainingError(f"--against '{options.against}' is none of the predictors, which are: {', '.join(made)}.")
-    return made
-
-
-def _kept(options: argparse.Namespace, name: str, text: str, predictor: Predictor) -> KeptPictures:
-    made_by = {"predictor": text, "data": options.store, "protocol": options.protocol, "pattern": options.pattern}
-    file = Path(text).expanduser()
-    if text == AUTOENCODER or file.is_file():
-        made_by |= {"autoencoder": str(options.autoencoder)}
-    if file.is_file():
-        made_by |= _sampling(options)
-        made_by |= {"bytes": file.stat().st_size, "changed": file.stat().st_mtime_ns}
-    return KeptPictures(predictor, options.out / "images" / folder_name(name), made_by)
-
-
-def _sampling(options: argparse.Namespace) -> dict[str, Any]:
-    """What a trained model is told; for what is not given it has values of its own."""
-    given = {name: getattr(options, name) for name in ("steps", "guidance")}
-    return {"seed": options.seed} | {name: value for name, value in given.items() if value is not None}
-
-
 def _evaluation(options: argparse.Namespace, protocol: Protocol, people: People) -> Evaluation:
     import torch
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    metrics: list[PairMetric] = [make(protocol) for make in PIXEL_METRICS]
+    metrics: list[PairMetric] = [*(make(protocol) for make in PIXEL_METRICS), *(make() for make in DETAIL_METRICS)]
     left_out: list[LeftOut] = []
     if options.lpips_weights:
         network = perceptual.load_lpips(options.lpips_weights.expanduser())
@@ -224,9 +159,23 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     networks.add_argument("--device", help="of LPIPS and Inception; cuda where there is one")
     models = parser.add_argument_group("trained models")
     models.add_argument("--autoencoder", type=Path, metavar="F", help="the one they were trained with")
-    models.add_argument("--steps", type=_count, help="of the sampler; the method's number without")
+    models.add_argument(
+        "--steps",
+        type=_counts,
+        default=[],
+        metavar="N[,N]",
+        help="of the sampler; with commas between, a column for each; the method's number without",
+    )
     models.add_argument("--guidance", type=float, help="its scale; the method's number without")
     return parser.parse_args(arguments)
+
+
+def _counts(text: str) -> list[int]:
+    """Different numbers from 1 on."""
+    numbers = [_count(part) for part in text.split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError("every number once is enough")
+    return numbers
 
 
 def _count(text: str) -> int:

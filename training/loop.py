@@ -20,7 +20,6 @@ from . import checkpoints
 from .autoencoders import load_autoencoder
 from .data.records import People
 from .draws import Draws
-from .errors import TrainingError
 from .examples import Examples, Shares, collate, loader, on_device
 from .grids import save_grid
 from .logs import Log
@@ -105,7 +104,7 @@ class Run:
         shares = Shares(
             self.step,
             recipe.steps,
-            self._sources(recipe.batch),
+            recipe.sources,
             accelerator.process_index,
             accelerator.num_processes,
             recipe.accumulate,
@@ -137,15 +136,6 @@ class Run:
                     raise KeyboardInterrupt
         if log is not None:
             log.close()
-
-    def _sources(self, batch: int) -> int:
-        targets = self.recipe.data.targets
-        if batch % targets:
-            raise TrainingError(
-                f"A batch of {batch} cannot be made of sources with {targets} targets each. Choose a multiple of "
-                f"{targets}, or other data.targets."
-            )
-        return batch // targets
 
     def _update(self, batches: Iterator[dict[str, Tensor]], window: dict[str, Tensor]) -> Tensor:
         recipe, accelerator = self.recipe, self.accelerator

@@ -93,6 +93,21 @@ class Recipe:
     grid_every: int = 0
     grid: int = 6
 
+    @property
+    def sources(self) -> int:
+        """Of an update, each with its targets.
+
+        Raises:
+            TrainingError: targets do not divide the batch.
+        """
+        targets = self.data.targets
+        if self.batch % targets:
+            raise TrainingError(
+                f"A batch of {self.batch} cannot be made of sources with {targets} targets each. Choose a multiple of "
+                f"{targets}, or other data.targets."
+            )
+        return self.batch // targets
+
 
 def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     """A recipe from its file; ``changes`` are values by dotted name, such as ``{"options.caa": False}``.

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from .errors import TrainingError
 from .examples import Example, collate, on_device
 from .grids import to_pictures
 from .methods import METHODS
-from .methods.base import Method
+from .methods.base import Batch
 from .methods.dual_unet import DualUNet
 
 #: Where a weight file says which method made it, and with which options.
@@ -31,13 +32,25 @@ def options_metadata(method: str, options: object) -> dict[str, str]:
     return {METHOD_KEY: method, OPTIONS_KEY: TypeAdapter(type(options)).dump_json(options).decode()}
 
 
+class Told(Protocol):
+    """A sampler, and how it reads the two pictures of a pair."""
+
+    def read_source(self, record: Record) -> dict[str, Tensor]: ...
+
+    def read_target(self, record: Record) -> dict[str, Tensor]: ...
+
+    def sample(
+        self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None
+    ) -> Tensor: ...
+
+
 class Trained:
-    """A dual UNet as a predictor of pictures.
+    """A trained model as a predictor of pictures.
 
     Args:
         name: what tables call it.
-        method: with its weights, on its device.
-        autoencoder: on the same device.
+        method: with its weights, on the autoencoder's device.
+        autoencoder: a module.
         steps, guidance: of DDIM; None takes the recipe's.
         seed: of the noise, which depends on a pair's names alone.
         batch: pairs at once.
@@ -46,20 +59,20 @@ class Trained:
     def __init__(
         self,
         name: str,
-        method: DualUNet,
+        method: Told,
         autoencoder: Autoencoder,
         steps: int | None = None,
         guidance: float | None = None,
         seed: int = 0,
         batch: int = 16,
     ) -> None:
-        self.name, self.method, self.autoencoder = name, method.eval(), autoencoder
+        self.name, self.method, self.autoencoder = name, method, autoencoder
         self.steps, self.guidance, self.seed, self.batch = steps, guidance, seed, batch
 
     @torch.no_grad()
     def predict(self, pairs: Sequence[tuple[Record, Record]]) -> list[np.ndarray]:
         """The sources in the targets' poses, uint8 ``[H, W, 3]``; of a target only its pose is read."""
-        device = next(self.method.parameters()).device
+        device = next(self.autoencoder.parameters()).device
         made: list[np.ndarray] = []
         for start in range(0, len(pairs), self.batch):
             part = pairs[start : start + self.batch]
@@ -71,7 +84,7 @@ class Trained:
         return made
 
 
-def read_pairs(method: Method, pairs: Sequence[tuple[Record, Record]]) -> dict[str, Tensor]:
+def read_pairs(method: Told, pairs: Sequence[tuple[Record, Record]]) -> dict[str, Tensor]:
     """A batch of pairs (source, target)."""
     return collate(
         [

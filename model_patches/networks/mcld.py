@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..attention.mfca import MFCA
 from ..sites import Site, parse_key
-from .pose_guider import PoseGuider
+from .pose_guider import PoseGuider, pose_widths
 from .resampler import Resampler, ResamplerShape
 
 METHOD = "mcld"
@@ -51,7 +51,7 @@ class MCLDShape:
             {parse_key(site): tensor.shape[0] for site, tensor in keys.items()},
             context_dim=next((tensor.shape[1] for tensor in keys.values()), 0),
             resampler=_resampler(projector, resampler_heads) if projector else None,
-            pose_widths=() if pose is None else _pose_widths(state),
+            pose_widths=() if pose is None else pose_widths(state, "pose_guider."),
             pose_channels=0 if pose is None else pose.shape[0],
             lookup_channels=0 if lookup is None else lookup.shape[1],
         )
@@ -59,12 +59,6 @@ class MCLDShape:
 
 def _resampler(projector: Mapping[str, Tensor], heads: int | None) -> ResamplerShape:
     return ResamplerShape.of(projector, heads or max(1, projector["layers.0.0.to_q.weight"].shape[0] // RESAMPLER_HEAD))
-
-
-def _pose_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
-    blocks = sum(key.startswith("pose_guider.blocks.") and key.endswith(".weight") for key in state)
-    strided = (state[f"pose_guider.blocks.{number}.weight"].shape[0] for number in range(1, blocks, 2))
-    return state["pose_guider.conv_in.weight"].shape[0], *strided
 
 
 class MCLD(nn.Module):

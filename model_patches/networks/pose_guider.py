@@ -3,13 +3,24 @@
 Parameter names are the published checkpoint's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 #: Widths of the levels in the published weights.
 WIDTHS = (16, 32, 96, 256)
+
+
+def pose_widths(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
+    """Widths of the levels of the pose guider whose keys begin so.
+
+    Raises:
+        KeyError: a key that tells a width is missing.
+    """
+    blocks = sum(key.startswith(f"{prefix}blocks.") and key.endswith(".weight") for key in state)
+    strided = (state[f"{prefix}blocks.{number}.weight"].shape[0] for number in range(1, blocks, 2))
+    return state[f"{prefix}conv_in.weight"].shape[0], *strided
 
 
 class PoseGuider(nn.Module):

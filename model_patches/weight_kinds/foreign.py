@@ -1,4 +1,4 @@
-"""Files that nodes of the host load; named here, so that a wrong choice is answered with the right node."""
+"""Files of other loaders, of the host mostly; named here, so that a wrong choice is answered with the right node."""
 
 from collections.abc import Callable, Collection
 
@@ -16,6 +16,8 @@ _BY_KEY = (
     ("down_blocks.0.resnets.0.norm1.weight", "a UNet in diffusers format", "Load Diffusion Model"),
     ("vision_model.embeddings.class_embedding", "a CLIP vision encoder", "Load CLIP Vision"),
     ("decoder.conv_in.weight", "a VAE", "Load VAE"),
+    ("encoder.layer.0.layer_scale1.lambda1", "a DINOv2 image encoder", "Load DINOv2, from models/clip_vision"),
+    ("blocks.0.ls1.gamma", "a DINOv2 image encoder", "Load DINOv2, from models/clip_vision"),
     ("control_model.input_blocks.0.0.weight", "a ControlNet", "Load ControlNet Model"),
 )
 _LORA = WeightKind(

@@ -13,6 +13,7 @@ from ..data.records import Record
 from ..errors import TrainingError
 from .protocols import Protocol as MetricProtocol
 from .resampling import resized
+from .seen import seen_in_source
 
 #: How results of the published code are called: PCDMs' and MCLD's.
 PATTERNS = ("{source}_to_{target}.png", "{source}_2_{target}.png")
@@ -63,6 +64,22 @@ class GarmentMean:
 
     def predict(self, pairs: Sequence[tuple[Record, Record]]) -> list[np.ndarray]:
         return [_painted(source, target) for source, target in pairs]
+
+
+class Oracle:
+    """No baseline but the bound: garment means, and over them the source's own pixels wherever it shows, by the true I,
+    U, V of both, what the target shows. Nobody who sees the source alone can know more of the colours there, but for
+    the light.
+    """
+
+    name = "the source by true IUV"
+
+    def predict(self, pairs: Sequence[tuple[Record, Record]]) -> list[np.ndarray]:
+        made = []
+        for source, target in pairs:
+            seen = seen_in_source(source, target)
+            made.append(np.where(seen.mask[..., None], seen.warped, _painted(source, target)))
+        return made
 
 
 def _painted(source: Record, target: Record) -> np.ndarray:

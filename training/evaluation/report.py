@@ -9,13 +9,13 @@ from .columns import Column
 from .inception import DIMENSIONS
 from .run import Evaluation, Outcome, differences
 from .sheets import contact_sheet
-from .tables import Row, Table, markdown, pairs_csv, summary_csv
+from .tables import Row, Table, compact, markdown, pairs_csv, summary_csv
 
 
 def write_report(
     evaluation: Evaluation, outcomes: Sequence[Outcome], bounds: set[str], against: str | None, out: Path
 ) -> str:
-    """Write ``table.md``, ``table.csv``, ``per_pair.csv`` and ``sheet.png`` to a folder.
+    """Write ``table.md``, ``compact.md``, ``table.csv``, ``per_pair.csv`` and ``sheet.png`` to a folder.
 
     Args:
         bounds: names of outcomes that show what a perfect result has, and take no part in the comparison.
@@ -34,6 +34,7 @@ def write_report(
     values = {outcome.name: outcome.values for outcome in outcomes}
     written = {
         "table.md": text,
+        "compact.md": compact(table),
         "table.csv": summary_csv(table),
         "per_pair.csv": pairs_csv(evaluation.protocol, evaluation.pairs, values, evaluation.columns),
     }

@@ -6,13 +6,15 @@ the latents, so that what a diffusion model gets slightly wrong decodes to somet
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ..autoencoders import TinyAutoencoder
+from ..autoencoders import SD_SCALE, TinyAutoencoder, load_autoencoder
 from ..data.records import Record
 from ..draws import Draws
+from ..errors import TrainingError
 from .base import Batch, Method, field, pixels, tensor
 
 
@@ -20,22 +22,34 @@ from .base import Batch, Method, field, pixels, tensor
 class AutoencoderOptions:
     """Attributes:
     channels: of a latent.
+    begin: an autoencoder's file to go on with; None begins from nothing. Channels beyond its own are details to it: the
+        decoder knows nothing of them yet.
+    details: standard deviation of those, of the others' 1: what matters less in a picture counts less in a diffusion
+        model's error, and is decided later.
+    decoder_only: of ``begin``: its latents, and what was trained on them, stay what they are.
     crop: height and width of the training crops, pixels; multiples of 8. Each has a pixel of the person in its middle,
         as near as the picture's edges let it.
     background: weight of the pixels that do not show the person.
     latent_noise: standard deviation of the noise on the latents.
-    moments: weight of (mean² + (std − 1)²) of every latent channel.
+    moments: weight of (mean² + (std − 1)²) of every latent channel; of details, their own deviation in 1's place.
     squares: weight of the root of the mean squared error, which asks for large errors first.
     gradients: weight of the L1 error of the picture's differences between neighbours: edges, words.
     """
 
     channels: int = 4
+    begin: Path | None = None
+    details: float = 1.0
+    decoder_only: bool = False
     crop: tuple[int, int] = (64, 64)
     background: float = 1.0
     latent_noise: float = 0.1
     moments: float = 0.1
     squares: float = 0.0
     gradients: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.decoder_only and self.begin is None:
+            raise ValueError("A decoder alone can only be gone on with: decoder_only needs begin.")
 
 
 class Autoencoder(Method):
@@ -51,6 +65,39 @@ class Autoencoder(Method):
             torch.manual_seed(seed)
             self.network = TinyAutoencoder(options.channels)
         begin_as_blur(self.network)
+        #: Standard deviation that each channel shall have.
+        self.spread = torch.ones(options.channels)
+        if options.begin:
+            self._go_on_with(options.begin)
+
+    @torch.no_grad()
+    def _go_on_with(self, file: Path) -> None:
+        """Take a file's weights; of channels it has not, the encoder's are new and the decoder's zero."""
+        begun = load_autoencoder(file)
+        if not isinstance(begun, TinyAutoencoder):
+            raise TrainingError(
+                f"'{file}' is no tiny autoencoder. Give the weights.safetensors of a run of this recipe."
+            )
+        channels, options = len(begun.taesd_encoder[-1].weight), self.options
+        if channels > options.channels or (options.decoder_only and channels != options.channels):
+            raise TrainingError(
+                f"'{file}' has {channels} channels, and cannot be gone on with in {options.channels}. Set "
+                f"options.channels to {channels}{'' if options.decoder_only else ' or more'}."
+            )
+        own = self.network.state_dict()
+        for key, value in begun.state_dict().items():
+            if own[key].shape == value.shape:
+                own[key].copy_(value)
+        out, entrance = self.network.taesd_encoder[-1], self.network.taesd_decoder[1]
+        out.weight[:channels], out.bias[:channels] = begun.taesd_encoder[-1].weight, begun.taesd_encoder[-1].bias
+        entrance.weight[:, :channels], entrance.weight[:, channels:] = begun.taesd_decoder[1].weight, 0
+        self.spread[channels:] = options.details
+        if options.decoder_only:
+            self.network.taesd_encoder.requires_grad_(False)
+        else:
+            # Found anew when training is over.
+            self.network.vae_scale.fill_(SD_SCALE)
+            self.network.vae_shift.zero_()
 
     def read_source(self, record: Record) -> dict[str, Tensor]:
         return {}
@@ -70,7 +117,7 @@ class Autoencoder(Method):
             "l1": (weight * error.abs()).mean(),
             "squares": self.options.squares * (weight * error.square()).mean().sqrt(),
             "gradients": self.options.gradients * edge_error(error, weight),
-            "moments": self.options.moments * (mean.square() + (std - 1).square()).mean(),
+            "moments": self.options.moments * (mean.square() + (std - self.spread.to(std)).square()).mean(),
         }
 
     def _crops(self, image: Tensor, person: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
@@ -92,6 +139,8 @@ class Autoencoder(Method):
     @torch.no_grad()
     def finish(self, batches: Iterable[Batch]) -> None:
         """Find the latents' mean and deviation, so that the UNet sees 0 and 1."""
+        if self.options.decoder_only:
+            return
         latents = torch.cat([self.network.encode(pixels(batch["image"])) for batch in batches])
         self.network.normalise(latents.mean(), latents.std())
 

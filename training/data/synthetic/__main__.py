@@ -12,7 +12,7 @@ from preprocessors.labels import PALETTE
 from training.errors import TrainingError
 
 from ..records import Record
-from .people import SyntheticPeople
+from .people import BACKDROPS, SyntheticPeople
 
 #: OpenPose-18's limbs, by number of its points.
 LIMBS = (
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sheet.add_argument("--identities", type=int, default=6, help="how many people (default %(default)s)")
     sheet.add_argument("--outfits", type=int, default=1, help="outfits of each (default %(default)s)")
     sheet.add_argument("--views", type=int, default=4, help="pictures of each outfit (default %(default)s)")
+    sheet.add_argument("--backdrop", default="scenes", choices=BACKDROPS, help="behind them (default %(default)s)")
     sheet.add_argument("--split", default="train", choices=("train", "test"), help="(default %(default)s)")
     sheet.add_argument("--seed", type=int, default=0, help="of everything (default %(default)s)")
     sheet.add_argument("--device", default="cpu", help="where rays are cast: cpu or cuda:0 (default %(default)s)")
@@ -46,13 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("A sheet shows one identity, outfit and view at the least.")
     try:
         people = SyntheticPeople(
-            chosen.split,
-            chosen.seed,
-            chosen.identities,
-            chosen.outfits,
-            chosen.views,
-            chosen.size,
-            chosen.device,
+            split=chosen.split,
+            seed=chosen.seed,
+            identities=chosen.identities,
+            outfits=chosen.outfits,
+            views=chosen.views,
+            size=chosen.size,
+            backdrop=chosen.backdrop,
+            device=chosen.device,
         )
         sheet = contact_sheet(people, chosen.truth)
         Image.fromarray(sheet).save(chosen.out)

@@ -1,0 +1,202 @@
+"""PCDMs' example graphs: three stages, the third alone, the simplified checkpoint; and what they are made of.
+
+Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
+"""
+
+from .graph_drawing import Drawn, Graph, from_hub
+
+INPAINTING, REFINING, SIMPLIFIED = "pcdms_inpainting.safetensors", "pcdms_refining.safetensors", "pcdms.safetensors"
+PRIOR, DINO, CLIP = "pcdms_prior.safetensors", "dinov2_giant.safetensors", "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
+VAE = "vae-ft-mse-840000-ema-pruned.safetensors"
+SIDE, STEPS, GUIDANCE, RESCALE = 512, 20, 2.0, 2.0
+#: Sampler and scheduler of a KSampler that come nearest to the published UniPC.
+NEAREST = ("uni_pc_bh2", "normal")
+NOTE = (
+    "The weights are made once from the published files (*Load PCDMs Inpainting*, help). Also needed: `sd-vae-ft-mse`, "
+    "and DINOv2 giant for *Load DINOv2*."
+)
+
+Wire = tuple[Drawn, str]
+
+
+def pcdms(info: dict) -> Graph:
+    """Figure 2 of the paper: prior, inpainting, refining."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**PCDMs** (Figure 2 of the paper) in three stages: the prior says what the target looks like as a whole, "
+        "inpainting paints it beside the source, refining brings the source's textures back. 20 steps, CFG 2.\n\n"
+        f"{NOTE} The prior reads the photo through CLIP ViT-H/14.",
+    )
+    nets = _encoders(graph) | inpainting_loader(graph) | refining_loader(graph)
+    prior = graph.add(0, "MannequinLoadPCDMsPrior", weights=PRIOR)
+    models = from_hub("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "model.safetensors", "clip_vision", CLIP)
+    clip = graph.add(0, "CLIPVisionLoader", clip_name=CLIP, models=models)
+    source, target = _people(graph)
+    seen = graph.add(2, "CLIPVisionEncode", clip_vision=clip["CLIP_VISION"], image=source["photo"], crop="none")
+    predicted = graph.add(
+        3,
+        "MannequinPCDMsPrior",
+        prior=prior["PCDMS_PRIOR"],
+        embedding=seen["CLIP_VISION_OUTPUT"],
+        source_pose=source["pose"],
+        target_pose=target["pose"],
+    )
+    coarse = inpainted(graph, nets, source, target, predicted["embedding"])
+    graph.add(8, "PreviewImage", "Second stage", images=coarse)
+    _saved(graph, refined(graph, nets, coarse, source["photo"]), "mannequin/pcdms")
+    return graph
+
+
+def pcdms_simplified(info: dict) -> Graph:
+    """One checkpoint, without prior and refining."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**PCDMs, simplified**: one checkpoint that paints the target beside the source, without prior and refining. "
+        f"DDIM, 50 steps, CFG 2.\n\n{NOTE}",
+    )
+    nets = _encoders(graph) | inpainting_loader(graph, SIMPLIFIED)
+    source, target = _people(graph)
+    made = inpainted(graph, nets, source, target, steps=50, sampler=("ddim", "ddim_uniform"))
+    _saved(graph, made, "mannequin/pcdms_simplified")
+    return graph
+
+
+def pcdms_refine(info: dict) -> Graph:
+    """Figure 9 of the paper: the third stage on another method's result."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**Refining** (Figure 9 of the paper): PCDMs' third stage gives any picture of a person the textures of a "
+        "photo of them. Put a result of MCLD, TruePose or an edited photo in *Coarse picture*.\n\n"
+        f"{NOTE} *Guidance Rescale* 2 is as published; 0 is plain guidance.",
+    )
+    nets = _encoders(graph) | refining_loader(graph)
+    coarse = graph.add(1, "LoadImage", "Coarse picture", image="mannequin_pose.png")
+    source = graph.add(1, "LoadImage", "Source", image="mannequin_source.png")
+    _saved(graph, refined(graph, nets, coarse["IMAGE"], source["IMAGE"]), "mannequin/pcdms_refine")
+    return graph
+
+
+def _encoders(graph: Graph) -> dict[str, Wire]:
+    """Autoencoder and DINOv2."""
+    models = from_hub("facebook/dinov2-giant", "model.safetensors", "clip_vision", DINO)
+    dino = graph.add(0, "MannequinLoadDINOv2", weights=DINO, models=models)
+    return {"vae": vae_loader(graph), "dino": dino["CLIP_VISION"]}
+
+
+def _people(graph: Graph) -> tuple[dict[str, Wire], dict[str, Wire]]:
+    return person(graph, "Source", "mannequin_source.png"), person(graph, "Target pose", "mannequin_pose.png")
+
+
+def _saved(graph: Graph, picture: Wire, prefix: str) -> None:
+    graph.add(10, "SaveImage", "Result", images=picture, filename_prefix=prefix)
+
+
+def vae_loader(graph: Graph, column: int = 0) -> Wire:
+    """Stable Diffusion 2.1's autoencoder is 1.x's; this is the one that MCLD's graphs load, too."""
+    models = from_hub("stabilityai/sd-vae-ft-mse-original", VAE, "vae")
+    return graph.add(column, "VAELoader", vae_name=VAE, models=models)["VAE"]
+
+
+def inpainting_loader(graph: Graph, weights: str = INPAINTING, column: int = 0) -> dict[str, Wire]:
+    """The second stage's wires."""
+    node = graph.add(column, "MannequinLoadPCDMsInpainting", weights=weights)
+    return {"inpainting": node["MODEL"], "inpainting_parts": node["pcdms"]}
+
+
+def refining_loader(graph: Graph, weights: str = REFINING, column: int = 0) -> dict[str, Wire]:
+    """The third stage's wires."""
+    node = graph.add(column, "MannequinLoadPCDMsRefining", weights=weights)
+    return {"refining": node["MODEL"], "refining_parts": node["pcdms"]}
+
+
+def person(graph: Graph, title: str, photo: str, side: int = SIDE) -> dict[str, Wire]:
+    """A photo, its keypoints, and their picture as PCDMs draws it."""
+    loaded = graph.add(1, "LoadImage", title, image=photo)
+    pose = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=loaded["IMAGE"])
+    skeleton = graph.add(
+        3,
+        "MannequinDrawPose",
+        f"{title}: skeleton",
+        pose=pose["POSE_KEYPOINT"],
+        width=side,
+        height=side,
+        style="PCDMs",
+    )
+    return {"photo": loaded["IMAGE"], "pose": pose["POSE_KEYPOINT"], "skeleton": skeleton["IMAGE"]}
+
+
+def inpainted(
+    graph: Graph,
+    nets: dict[str, Wire],
+    source: dict[str, Wire],
+    target: dict[str, Wire],
+    embedding: Wire | None = None,
+    side: int = SIDE,
+    steps: int = STEPS,
+    sampler: tuple[str, str] = NEAREST,
+) -> Wire:
+    """The second stage's picture; ``embedding`` is the prior's, which the simplified checkpoint does without."""
+    joint = graph.add(
+        4,
+        "MannequinPCDMsJoint",
+        image=source["photo"],
+        source_pose=source["skeleton"],
+        target_pose=target["skeleton"],
+        width=side,
+        height=side,
+    )
+    given = graph.add(
+        5,
+        "MannequinPCDMsConditioning",
+        pcdms=nets["inpainting_parts"],
+        dino=nets["dino"],
+        vae=nets["vae"],
+        joint=joint["joint"],
+        mask=joint["mask"],
+        joint_pose=joint["joint_pose"],
+        **({} if embedding is None else {"embedding": embedding}),
+    )
+    picture = _sampled(graph, 6, nets["inpainting"], given, nets["vae"], steps, sampler)
+    return graph.add(7, "MannequinPCDMsTarget", joint=picture)["IMAGE"]
+
+
+def refined(
+    graph: Graph, nets: dict[str, Wire], coarse: Wire, source: Wire, side: int = SIDE, steps: int = STEPS
+) -> Wire:
+    """The third stage's picture of any coarse one, with guidance rescaled as published."""
+    given = graph.add(
+        8,
+        "MannequinPCDMsRefining",
+        pcdms=nets["refining_parts"],
+        dino=nets["dino"],
+        vae=nets["vae"],
+        image=coarse,
+        source=source,
+        width=side,
+        height=side,
+    )
+    rescaled = graph.add(8, "MannequinGuidanceRescale", model=nets["refining"], guidance_rescale=RESCALE)
+    return _sampled(graph, 9, rescaled["MODEL"], given, nets["vae"], steps)
+
+
+def _sampled(
+    graph: Graph, column: int, model: Wire, given: Drawn, vae: Wire, steps: int, sampler: tuple[str, str] = NEAREST
+) -> Wire:
+    latents = graph.add(
+        column,
+        "KSampler",
+        model=model,
+        positive=given["positive"],
+        negative=given["negative"],
+        latent_image=given["latent"],
+        seed=0,
+        steps=steps,
+        cfg=GUIDANCE,
+        sampler_name=sampler[0],
+        scheduler=sampler[1],
+        denoise=1.0,
+    )
+    return graph.add(column, "VAEDecode", samples=latents["LATENT"], vae=vae)["IMAGE"]

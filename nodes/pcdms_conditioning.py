@@ -1,0 +1,251 @@
+"""PCDMs' conditions as CONDITIONING: everything a stage is given beside noise."""
+
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..model_patches.comfy_evaluation import NULL
+from ..model_patches.comfy_inputs import INPUTS, Inputs
+from ..model_patches.errors import PatchError
+from ..model_patches.networks.pcdms import PCDMs
+from ..preprocessors.images import check_image, squashed
+from .checks import HALF_VAE, as_mask, as_pose_picture, check_numbers, check_rows, described
+from .errors import name_of, names_itself
+from .pcdms import side_inputs
+from .types import PCDMsWeights
+
+#: The square at which PCDMs shows pictures to DINOv2, and the one at which the host's own loader would.
+DINO_SIDE, HOSTS_DINO_SIDE = 224, 518
+#: What the null condition's tokens are.
+NULL_TOKENS = (AS_TRAINED := "as trained", "zeros")
+#: Outputs of both nodes.
+OUTPUTS = [
+    io.Conditioning.Output(display_name="positive", tooltip="The condition."),
+    io.Conditioning.Output(display_name="negative", tooltip="This stage's own null condition."),
+    io.Latent.Output(display_name="latent", tooltip="An empty latent of the right size and number, for the sampler."),
+]
+
+
+class MannequinPCDMsConditioning(io.ComfyNode):
+    """The second stage's conditions."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinPCDMsConditioning",
+            display_name="PCDMs Conditioning",
+            category="Mannequin/PCDMs",
+            description=(
+                "Conditions of PCDMs' inpainting model (section 3.3): the joint picture and its mask beside the noise, "
+                "the source's DINOv2 tokens and the target's embedding as context, the embedding once more with the "
+                "timestep, and the poses after the first convolution; and the null condition of Eq. 6."
+            ),
+            inputs=[
+                PCDMsWeights.Input("pcdms", tooltip="From Load PCDMs Inpainting."),
+                io.ClipVision.Input("dino", tooltip="DINOv2, from Load DINOv2: giant for the published weights."),
+                io.Vae.Input("vae", tooltip="Stable Diffusion's autoencoder."),
+                io.Image.Input("joint", tooltip="From PCDMs Joint Picture."),
+                io.Mask.Input("mask", tooltip="From PCDMs Joint Picture: white is generated."),
+                io.Image.Input("joint_pose", tooltip="From PCDMs Joint Picture."),
+                io.ClipVisionOutput.Input(
+                    "embedding",
+                    optional=True,
+                    tooltip="The target's global embedding, from PCDMs Prior. The simplified checkpoint takes none.",
+                ),
+                io.Float.Input(
+                    "pose_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=4.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How much of the poses: 1 is the paper, 0 leaves them out.",
+                ),
+                io.Combo.Input(
+                    "null_tokens",
+                    options=list(NULL_TOKENS),
+                    optional=True,
+                    tooltip=(
+                        "Tokens of the null condition. As trained: zeros, or the projection of zeros for the "
+                        "simplified checkpoint. Zeros: for weights of the second stage that were trained without prior."
+                    ),
+                ),
+            ],
+            outputs=OUTPUTS,
+        )
+
+    @classmethod
+    @names_itself
+    def execute(
+        cls,
+        pcdms,
+        dino,
+        vae,
+        joint,
+        mask,
+        joint_pose,
+        embedding=None,
+        pose_strength: float = 1.0,
+        null_tokens: str = AS_TRAINED,
+    ) -> io.NodeOutput:
+        network: PCDMs = pcdms.model
+        if network.pose_encoder is None:
+            raise PatchError(
+                "These weights are of the refining stage, which has no pose encoder. Connect Load PCDMs Inpainting, or "
+                "take PCDMs Refining Conditioning."
+            )
+        picture, poses, masks = (
+            check_image(joint),
+            as_pose_picture(joint_pose, "The joint pose"),
+            as_mask(mask, "The mask"),
+        )
+        _check_joint(picture, poses, masks)
+        vector = _embedding(network, embedding)
+        rows = check_rows(
+            {"joint": len(picture), "mask": len(masks), "joint_pose": len(poses)}
+            | ({} if vector is None else {"embedding": len(vector)}),
+            "Each is one for all, or as many as the others.",
+        )
+        latent = encoded(vae, picture)
+        tokens = dino_tokens(network, dino, picture[:, :, : picture.shape[2] // 2])
+        comfy.model_management.load_models_gpu([pcdms])
+        tokens = tokens.to(pcdms.load_device)
+        context = network.context(tokens, None if vector is None else vector.to(tokens))
+        inputs = Inputs(
+            latent,
+            _visible(masks, latent),
+            vector,
+            network.pose_features(poses.to(tokens)).float().cpu() * pose_strength if pose_strength else None,
+            node=name_of(cls),
+        )
+        null = network.null_context(context) if null_tokens == AS_TRAINED else torch.zeros_like(context[:1])
+        return io.NodeOutput(
+            [[context.float().cpu(), {INPUTS: inputs}]],
+            [[null.float().cpu(), {INPUTS: inputs.as_null(), NULL: True}]],
+            empty_latent(latent, rows),
+        )
+
+
+class MannequinPCDMsRefining(io.ComfyNode):
+    """The third stage's conditions."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinPCDMsRefining",
+            display_name="PCDMs Refining Conditioning",
+            category="Mannequin/PCDMs",
+            description=(
+                "Conditions of PCDMs' refining model (section 3.4): the coarse picture beside the noise, the source's "
+                "DINOv2 tokens as context; and the null condition of Eq. 8. The coarse picture may be any method's, or "
+                "an edited photo."
+            ),
+            inputs=[
+                PCDMsWeights.Input("pcdms", tooltip="From Load PCDMs Refining."),
+                io.ClipVision.Input("dino", tooltip="DINOv2, from Load DINOv2: giant for the published weights."),
+                io.Vae.Input("vae", tooltip="Stable Diffusion's autoencoder."),
+                io.Image.Input("image", tooltip="The coarse picture: of PCDMs, of another method, or an edited photo."),
+                io.Image.Input("source", tooltip="The source photo, whose textures come back."),
+                *side_inputs("the picture"),
+            ],
+            outputs=OUTPUTS,
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, pcdms, dino, vae, image, source, width: int, height: int) -> io.NodeOutput:
+        network: PCDMs = pcdms.model
+        if network.pose_encoder is not None:
+            raise PatchError(
+                "These weights are of the inpainting stage. Connect Load PCDMs Refining, or take PCDMs Conditioning."
+            )
+        coarse, photo = (squashed(check_image(picture), width, height) for picture in (image, source))
+        rows = check_rows({"image": len(coarse), "source": len(photo)}, "The source is one, or one for each image.")
+        latent, tokens = encoded(vae, coarse), dino_tokens(network, dino, photo)
+        comfy.model_management.load_models_gpu([pcdms])
+        context = network.context(tokens.to(pcdms.load_device))
+        inputs = Inputs(latent, node=name_of(cls))
+        null = network.null_context(context).float().cpu()
+        return io.NodeOutput(
+            [[context.float().cpu(), {INPUTS: inputs}]],
+            [[null, {INPUTS: inputs.as_null(blank=True), NULL: True}]],
+            empty_latent(latent, rows),
+        )
+
+
+def encoded(vae: Any, picture: Tensor) -> Tensor:
+    """A picture's latent: the posterior's mean, where the published code draws a sample of it."""
+    # The host takes an IMAGE's last axis for its channels. In that order in memory a CPU convolves with other rounding,
+    # which is 6e-4 of the latent.
+    latent = vae.encode(picture.movedim(-1, 1).contiguous().movedim(1, -1)).float().cpu()
+    check_numbers(latent, "The picture's latent", HALF_VAE)
+    return latent
+
+
+def dino_tokens(network: PCDMs, dino: Any, photo: Tensor) -> Tensor:
+    """DINOv2's tokens of a photo ``[B, tokens, dino_dim]``: all of it, squashed to the encoder's square."""
+    side = getattr(dino, "image_size", DINO_SIDE)
+    if side == HOSTS_DINO_SIDE:
+        raise PatchError(
+            f"This image encoder looks at pictures of {side}×{side}, and PCDMs' DINOv2 at {DINO_SIDE}×{DINO_SIDE}, "
+            "with other statistics. Load the same file with Load DINOv2 in place of Load CLIP Vision."
+        )
+    tokens = dino.encode_image(squashed(photo, side, side), crop=False).last_hidden_state.float()
+    expected = network.shape.dino_dim
+    if tokens.shape[-1] != expected:
+        raise PatchError(
+            f"The image encoder's tokens are {tokens.shape[-1]} wide, and these weights take {expected}. Choose the "
+            "DINOv2 they were trained with in Load DINOv2 (giant, 1536 wide, for the published weights)."
+        )
+    check_numbers(tokens, "The tokens of the image encoder")
+    return tokens
+
+
+def empty_latent(latent: Tensor, rows: int) -> dict[str, Tensor]:
+    """A LATENT of the same size, for the noise of so many pictures."""
+    return {"samples": latent.new_zeros(rows, *latent.shape[1:])}
+
+
+def _check_joint(picture: Tensor, poses: Tensor, masks: Tensor) -> None:
+    height, width = picture.shape[1:3]
+    for given, what in ((poses, "joint pose"), (masks, "mask")):
+        if tuple(given.shape[-2:]) != (height, width):
+            raise PatchError(
+                f"The {what} is {given.shape[-1]}×{given.shape[-2]} and the joint picture {width}×{height}. Connect "
+                "all three outputs of one PCDMs Joint Picture."
+            )
+    if width % 16 or height % 8:
+        raise PatchError(
+            f"The joint picture is {width}×{height}; two halves with sides that are multiples of 8 are needed. Make it "
+            "with PCDMs Joint Picture."
+        )
+
+
+def _visible(masks: Tensor, latent: Tensor) -> Tensor:
+    """The flag beside the latent ``[B, 1, h, w]``: 1 where the picture is shown, 0 where it is generated."""
+    size = tuple(latent.shape[-2:])
+    return 1 - torch.nn.functional.interpolate(masks[:, None], size=size, mode="area").round()
+
+
+def _embedding(network: PCDMs, embedding: Any) -> Tensor | None:
+    """The target's global embedding ``[B, class_dim]``; None for weights that take none."""
+    if embedding is None and network.class_dim:
+        raise PatchError(
+            "No embedding is connected, and these weights were trained with the target's. Connect PCDMs Prior, or "
+            "choose the simplified checkpoint in Load PCDMs Inpainting."
+        )
+    if embedding is None:
+        return None
+    if not network.class_dim:
+        raise PatchError("The simplified checkpoint takes no embedding. Disconnect it, or choose the second stage.")
+    vector = getattr(embedding, "image_embeds", None)
+    if not isinstance(vector, Tensor) or vector.ndim != 2 or vector.shape[-1] != network.class_dim:
+        raise PatchError(
+            f"The embedding is {described(vector)}; one row of {network.class_dim} numbers for each target is needed. "
+            "Connect PCDMs Prior, with the CLIP these weights were trained with (ViT-H/14 for the published ones)."
+        )
+    check_numbers(vector, "The embedding")
+    return vector.float().cpu()

@@ -1,0 +1,26 @@
+"""The converter in a process of its own: how long it takes, and how much memory."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from devtools.host import ROOT
+
+GIB = 2**30
+_PROGRAM = """
+import resource, sys
+from training.convert import main
+status = main(sys.argv[1:])
+sys.stderr.write(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}\\n")
+raise SystemExit(status)
+"""
+
+
+def converted(*arguments: str | Path) -> tuple[float, int]:
+    """Seconds and bytes, pages of mapped files included, of a conversion that must succeed."""
+    start = time.perf_counter()
+    command = [sys.executable, "-c", _PROGRAM, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return time.perf_counter() - start, int(done.stderr.split("peak ")[-1])

@@ -1,0 +1,112 @@
+"""The papers' ablations by one command: ``python -m training.ablations RECIPE.yaml STORE --out DIR [NAME=VALUE …]``.
+
+Trains every variant of the recipe's method from scratch, each as long as the recipe (or ``steps=…``) says, into
+``DIR/NAME``, and evaluates them side by side on pairs of STORE. A variant that is done is not done again: the same
+command goes on where it was stopped.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import TrainingError
+
+#: What each variant changes in the recipe: of TruePose's Table 2 and MCLD's Table 3, and of what is ours.
+ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "truepose": {
+        "B1": {"options.fusion": "clip", "options.caa": False},
+        "B2": {"options.fusion": "reference", "options.caa": False},
+        "B3": {"options.caa": False},
+        "B4": {"options.fusion": "reference"},
+        "whole": {},
+        "unsupervised": {"options.correspondence": 0.0},
+    },
+    "mcld": {
+        "B1": {"options.texture": False, "options.face": False, "options.aggregation": "concatenation"},
+        "B2": {"options.face": False, "options.aggregation": "concatenation"},
+        "B3": {"options.aggregation": "concatenation"},
+        "B4": {"options.image": False},
+        "B5": {"options.face": False},
+        "whole": {},
+        "unsupervised": {"options.correspondence": 0.0},
+        "looked up": {"options.lookup": True},
+    },
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 and a sentence where something is not right, 130 when stopped."""
+    options = _options(arguments)
+    try:
+        variants = _variants(options)
+        weights = [_trained(options, name, changes) for name, changes in variants.items()]
+    except TrainingError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped. The same command goes on from here.\n")
+        return 130
+    from .evaluate import main as evaluate
+
+    words = [options.store, "--out", str(options.out), "--autoencoder", str(options.autoencoder), "--save-images"]
+    for name, file in zip(variants, weights, strict=True):
+        words += ["--predictor", str(file), "--name", name]
+    words += ["--pairs", str(options.pairs), "--seed", "0", "--steps", options.steps, "--against", options.against]
+    return evaluate([*words, *(["--quiet"] if options.quiet else [])])
+
+
+def _variants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Those that are asked for, with what they change."""
+    from .recipe import read_recipe
+    from .train import change
+
+    method = read_recipe(options.recipe).method
+    known = ABLATIONS.get(method)
+    if known is None:
+        raise TrainingError(f"The method '{method}' has no ablations; {' and '.join(ABLATIONS)} have.")
+    names = options.only.split(",") if options.only else list(known)
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise TrainingError(f"'{unknown}' is no ablation of {method}, which are: {', '.join(known)}.")
+    common = dict(change(text) for text in options.changes)
+    return {name: common | known[name] for name in names}
+
+
+def _trained(options: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
+    """A variant's weights, trained as far as they are not yet."""
+    from .data.store import StoredPeople
+    from .loop import WEIGHTS, Run
+    from .recipe import read_recipe
+
+    out = options.out / name.replace(" ", "_")
+    recipe = read_recipe(options.recipe, changes | {"out": str(out), "grid_every": 0})
+    if (out / WEIGHTS).is_file():
+        return out / WEIGHTS
+    return Run(recipe, StoredPeople(recipe.data.people)).train()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ablations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="of the whole method")
+    parser.add_argument("store", metavar="STORE", help="what they are evaluated on")
+    parser.add_argument("changes", nargs="*", metavar="NAME=VALUE", help="for all of them: steps=1000")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where runs and tables go")
+    parser.add_argument("--autoencoder", type=Path, required=True, metavar="F", help="the one of the recipe's latents")
+    parser.add_argument("--only", metavar="B1,…", help="some of them, with commas between")
+    parser.add_argument("--pairs", type=int, default=200, metavar="N", help="that are evaluated (200)")
+    parser.add_argument("--steps", default="1,10", metavar="N[,N]", help="of the sampler (1,10)")
+    parser.add_argument("--against", metavar="NAME", help="whose differences are shown (whole, at the last of --steps)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress of the evaluation")
+    options = parser.parse_intermixed_args(arguments)
+    if options.against is None:
+        last = options.steps.split(",")[-1]
+        options.against = f"whole, {last} steps" if "," in options.steps else "whole"
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

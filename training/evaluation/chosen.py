@@ -1,0 +1,161 @@
+"""The predictors that a command line asks for."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import TrainingError
+from .kept_pictures import KeptPictures, folder_name
+from .predictors import CopySource, Folder, GarmentMean, Oracle, Predictor, Target
+from .protocols import Protocol
+
+AUTOENCODER, FOLDER, TRAINING_FREE = "autoencoder", "folder:", "training-free:"
+#: Those that are given the target.
+BOUNDS = ("target", "oracle", AUTOENCODER)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Attributes:
+    name: what tables call it.
+    predictor: who makes its pictures.
+    bound: whether it is given the target and takes no part in comparisons.
+    """
+
+    name: str
+    predictor: Predictor
+    bound: bool
+
+
+def chosen_predictors(options: argparse.Namespace, protocol: Protocol) -> list[Chosen]:
+    """Those that the command line asks for, in its order; a trained model once for every number of steps.
+
+    Args:
+        options: of :mod:`training.evaluate`.
+
+    Raises:
+        TrainingError: one does not exist, or two have one name.
+    """
+    if options.name and len(options.name) != len(options.predictor):
+        raise TrainingError(
+            f"There are {len(options.predictor)} predictors and {len(options.name)} names. Give a --name for each of "
+            "them, in their order, or none."
+        )
+    made: list[Chosen] = []
+    for number, text in enumerate(options.predictor):
+        given = options.name[number] if options.name else None
+        for steps, count in _times(text, options.steps):
+            predictor = open_predictor(text, options, protocol, count)
+            name = (given or predictor.name) + steps
+            if folder_name(name) in {folder_name(other.name) for other in made}:
+                raise TrainingError(f"Two predictors are called '{name}'. Tell them apart with a --name for each.")
+            if options.save_images:
+                predictor = _kept(options, name, text, predictor, count)
+            made.append(Chosen(name, predictor, text in BOUNDS))
+    names = [each.name for each in made]
+    if options.against and options.against not in names:
+        raise TrainingError(f"--against '{options.against}' is none of the predictors, which are: {', '.join(names)}.")
+    return made
+
+
+def _times(text: str, counts: list[int]) -> Iterator[tuple[str, int | None]]:
+    """For each time that a predictor is measured, what its name says of the steps, and how many they are."""
+    if _weights_of(text) is None or not counts:
+        yield "", None
+    for count in counts if _weights_of(text) is not None else []:
+        yield f", {count} step{'s' * (count > 1)}" if len(counts) > 1 else "", count
+
+
+def _weights_of(text: str) -> Path | None:
+    """The weight file of a trained model; None of other predictors."""
+    if text.startswith(TRAINING_FREE):
+        return Path(text.removeprefix(TRAINING_FREE).split(",")[0]).expanduser()
+    file = Path(text).expanduser()
+    return file if not text.startswith(FOLDER) and file.is_file() else None
+
+
+def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, steps: int | None = None) -> Predictor:
+    """One predictor by its text on the command line.
+
+    Args:
+        steps: of a trained model's sampler; None takes the method's number.
+
+    Raises:
+        TrainingError: there is none of that name.
+    """
+    simple: dict[str, Callable[[], Predictor]] = {
+        "copy": lambda: CopySource(protocol),
+        "garment-mean": GarmentMean,
+        "oracle": Oracle,
+        "target": Target,
+    }
+    if text in simple:
+        return simple[text]()
+    if text.startswith(FOLDER):
+        return Folder(Path(text.removeprefix(FOLDER)).expanduser(), protocol, options.pattern)
+    file = _weights_of(text)
+    if text != AUTOENCODER and (file is None or not file.exists()):
+        raise TrainingError(
+            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
+            "autoencoder, folder:PATH, the weights of a trained model, or training-free: and such weights."
+        )
+    if options.autoencoder is None:
+        raise TrainingError(f"'{text}' makes latents. Give the autoencoder it was trained with: --autoencoder FILE.")
+    autoencoder = options.autoencoder.expanduser()
+    if text == AUTOENCODER:
+        from ..autoencoders import load_autoencoder
+        from .autoencoded import Autoencoded
+
+        return Autoencoded(load_autoencoder(autoencoder))
+    sampling = {"batch": options.batch, **_sampling(options, steps)}
+    if not text.startswith(TRAINING_FREE):
+        from ..sampling import load_predictor
+
+        return load_predictor(file, autoencoder, **sampling)
+    from ..autoencoders import load_autoencoder
+    from ..sampling import Trained
+    from ..training_free import load_training_free
+
+    said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
+    method = load_training_free(file, _use(said[0] if said else ""))
+    return Trained(said[0] if said else "HPFA, training-free", method, load_autoencoder(autoencoder), **sampling)
+
+
+def _use(text: str):
+    """How a node is set, from ``name=value,…``."""
+    from ..training_free import Use
+
+    given = dict(part.split("=", 1) if "=" in part else (part, "") for part in filter(None, text.split(",")))
+    unknown = [name for name in given if name not in Use.__dataclass_fields__]
+    try:
+        if unknown:
+            raise ValueError(f"there is no '{unknown[0]}'")
+        return TypeAdapter(Use).validate_python({name.strip(): yaml.safe_load(value) for name, value in given.items()})
+    except (ValueError, ValidationError, yaml.YAMLError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise TrainingError(
+            f"'{text}' does not say how a node is set ({reason}). Write name=value with commas between, of "
+            f"{', '.join(Use.__dataclass_fields__)}."
+        ) from error
+
+
+def _kept(options: argparse.Namespace, name: str, text: str, predictor: Predictor, steps: int | None) -> KeptPictures:
+    made_by = {"predictor": text, "data": options.store, "protocol": options.protocol, "pattern": options.pattern}
+    file = _weights_of(text)
+    if text == AUTOENCODER or file is not None:
+        made_by |= {"autoencoder": str(options.autoencoder)}
+    if file is not None:
+        made_by |= _sampling(options, steps)
+        made_by |= {"bytes": file.stat().st_size, "changed": file.stat().st_mtime_ns}
+    return KeptPictures(predictor, options.out / "images" / folder_name(name), made_by)
+
+
+def _sampling(options: argparse.Namespace, steps: int | None) -> dict[str, Any]:
+    """What a trained model is told; for what is not given it has values of its own."""
+    given = {"steps": steps, "guidance": options.guidance}
+    return {"seed": options.seed} | {name: value for name, value in given.items() if value is not None}
