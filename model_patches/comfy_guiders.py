@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .attention.token_masks import soft_grid
 from .comfy_host import KEY
+from .comfy_latents import check_sampled
 from .comfy_run import check_rows
 from .comfy_sampling import open_run
 from .errors import PatchError, said_by
@@ -67,6 +68,8 @@ class RegionBlendGuider(comfy.samplers.CFGGuider):
 
     def outer_sample(self, noise, latent_image, sampler, sigmas, *args, **kwargs):
         reference = self.reference
+        with said_by(self.node):
+            check_sampled(self.model_patcher, latent_image)
         # The host does this for the model that it samples.
         for where in (reference.load_device, reference.model_dtype()):
             reference.model_patches_to(where)

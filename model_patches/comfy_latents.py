@@ -17,6 +17,12 @@ def check_channels(latent: Tensor, channels: int, what: str) -> None:
         )
 
 
+def check_sampled(patcher: Any, latent: Tensor) -> None:
+    """Raise where what a MODEL is to sample on, empty or not, is of another VAE than its own."""
+    if latent.ndim == 4:
+        check_channels(latent, patcher.get_model_object("latent_format").latent_channels, "The latent")
+
+
 class _Checked(comfy.latent_formats.LatentFormat):
     """The host passes latents through here when a run opens, empty ones excepted, which it widens before."""
 

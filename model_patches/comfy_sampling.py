@@ -10,6 +10,7 @@ from torch import Tensor
 from .comfy_cross_attention import install_added
 from .comfy_evaluation import evaluate, prepared
 from .comfy_host import KEY, RUN, Extra
+from .comfy_latents import check_sampled
 from .comfy_run import Run
 from .comfy_self_attention import install_looking
 from .errors import PatchError
@@ -37,14 +38,15 @@ def open_run(patcher: Any, options: dict, guider: Any = None) -> Iterator[Run]:
         run.clear()
 
 
-def sample_in_run(executor, *args, **kwargs):
+def sample_in_run(executor, noise, latent_image, *args, **kwargs):
     """OUTER_SAMPLE wrapper: nothing is loaded yet, the conds are as the guider was given them."""
     guider = executor.class_obj
     options = guider.model_options["transformer_options"]
     if RUN in options:
-        return executor(*args, **kwargs)
+        return executor(noise, latent_image, *args, **kwargs)
+    check_sampled(guider.model_patcher, latent_image)
     with open_run(guider.model_patcher, options, guider):
-        return executor(*args, **kwargs)
+        return executor(noise, latent_image, *args, **kwargs)
 
 
 def only_in_run(h: Tensor, extra: Extra) -> Tensor:

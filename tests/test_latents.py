@@ -7,6 +7,7 @@ import comfy.latent_formats
 import comfy.sample
 import comfy.samplers
 import comfy.sd
+import folder_paths
 import latent_preview
 import pytest
 import torch
@@ -21,8 +22,10 @@ from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.unet_family import SD1, Heads
 from mannequin.model_patches.unet_layout import UNetLayout
 from mannequin.nodes.errors import NodeError
+from mannequin.nodes.guidance import MannequinRegionBlendGuider
 from mannequin.nodes.source import MannequinSourceNet
-from small import DEFAULT, difference, random
+from small import DEFAULT, SIZES, difference, random
+from small import model as hosts_own
 
 import nodes as host_nodes
 from training.autoencoders import SD_SCALE, TinyAutoencoder
@@ -111,6 +114,81 @@ def test_a_picture_is_sampled_on(autoencoder, vae):
     assert begun.std() > 0.1 and difference(latent["samples"] * 0.18215, begun) < 1e-4
     sampled = ksampler(model, latent, denoise=0.6)["samples"]
     assert difference(sampled, euler(network, model, begun, denoise=0.6) / 0.18215) < 1e-3
+
+
+class TestHostsNodes:
+    """What the host does with a latent on its way from sampler to sampler."""
+
+    SAMPLES = random(2, CHANNELS, HEIGHT // 8, WIDTH // 8, seed=6)
+
+    def sampled(self, latent: dict) -> torch.Tensor:
+        """What KSampler makes of a latent that holds something, which has to be Euler's rule."""
+        model, network = unet()
+        made = ksampler(model, latent, denoise=0.5)["samples"]
+        expected = euler(network, model, latent["samples"] * 0.18215, denoise=0.5) / 0.18215
+        assert difference(made, expected) < 1e-3
+        return made
+
+    def test_upscale(self):
+        larger = host_nodes.LatentUpscale().upscale({"samples": self.SAMPLES}, "bilinear", 88, 120, "disabled")[0]
+        expected = torch.nn.functional.interpolate(self.SAMPLES, (15, 11), mode="bilinear")
+        assert difference(larger["samples"], expected) < 1e-5
+        assert self.sampled(larger).shape == (2, CHANNELS, 15, 11)
+
+    def test_composite(self):
+        pasted = random(2, CHANNELS, 3, 2)
+        made = host_nodes.LatentComposite().composite({"samples": self.SAMPLES}, {"samples": pasted}, 16, 24)[0]
+        expected = self.SAMPLES.clone()
+        expected[..., 3:6, 2:4] = pasted
+        assert torch.equal(made["samples"], expected)
+        self.sampled(made)
+
+    def test_batches(self):
+        """One of a batch is sampled as it is among the others."""
+        repeated = host_nodes.RepeatLatentBatch().repeat({"samples": self.SAMPLES[:1]}, 3)[0]
+        whole = self.sampled(repeated)
+        second = host_nodes.LatentFromBatch().frombatch(repeated, 1, 1)[0]
+        assert torch.equal(second["samples"], self.SAMPLES[:1])
+        assert difference(ksampler(unet()[0], second, denoise=0.5)["samples"], whole[1:2]) < 1e-3
+        assert difference(whole[:1], whole[1:2]) > 0.1
+
+    def test_a_noise_mask(self):
+        """What it leaves black stays, and the rest is made anew."""
+        mask = torch.zeros(1, HEIGHT, WIDTH)
+        mask[:, :48] = 1
+        latent = host_nodes.SetLatentNoiseMask().set_mask({"samples": self.SAMPLES}, mask)[0]
+        made = ksampler(unet()[0], latent)["samples"]
+        assert difference(made[..., 7:, :], self.SAMPLES[..., 7:, :]) < 1e-4
+        assert float((made - self.SAMPLES)[..., :5, :].abs().mean()) > 0.1
+
+    def test_a_file(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
+        monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
+        saver = host_nodes.SaveLatent()
+        saver.output_dir = str(tmp_path)
+        (saved,) = saver.save({"samples": self.SAMPLES}, "sixteen")["ui"]["latents"]
+        assert torch.equal(host_nodes.LoadLatent().load(saved["filename"])[0]["samples"], self.SAMPLES)
+
+
+def blended(inside, outside, mask: torch.Tensor, text: list):
+    """A GUIDER of our node, without guidance by ∅."""
+    branches = dict.fromkeys(("positive", "negative", "reference_positive", "reference_negative"), text)
+    return MannequinRegionBlendGuider.execute(model=inside, reference_model=outside, mask=mask, cfg=1.0, **branches)[0]
+
+
+def test_a_region_blend():
+    """White is the one look, black the other."""
+    base, latent = unet()[0], random(1, CHANNELS, HEIGHT // 8, WIDTH // 8, seed=2)
+    look = apply_condition(base, ReferenceCondition(), SourceNet(base, latent), "all", DEFAULT)
+    begun = torch.zeros_like(latent)
+    plan = comfy.samplers.KSampler(base, 3, "cpu", "euler", "normal", 1.0)
+    expected = [ksampler(each, {"samples": begun})["samples"] for each in (base, look)]
+    assert difference(*expected) > 1e-3
+    for white, picture_of in enumerate(expected):
+        guider = blended(look, base, torch.full((1, HEIGHT, WIDTH), float(white)), TEXT)
+        noise, sampler = comfy.sample.prepare_noise(begun, 5), comfy.samplers.sampler_object("euler")
+        made = guider.sample(noise, begun, sampler, plan.sigmas, seed=5, disable_pbar=True)
+        assert difference(made, picture_of) < 1e-4
 
 
 @pytest.mark.parametrize("channels", [4, 8, CHANNELS])
@@ -211,6 +289,19 @@ class TestAnotherVAE:
         net = SourceNet(model, random(1, came, 8, 8))
         with pytest.raises(PatchError, match=self.WORDS.format(came, takes)):
             ksampler(apply_condition(model, ReferenceCondition(), net, "all", DEFAULT), EMPTY)
+
+
+def test_another_vae_at_a_model_of_the_hosts_own_loader():
+    """With a patch of ours on it, which does not take a latent itself; and under our guider without one."""
+    base = hosts_own()
+    text = [[random(1, 5, SIZES["sd15"].context_dim), {}]]
+    foreign, words = random(1, CHANNELS, 8, 8), f"The latent has {CHANNELS} channels and this model takes 4: .*Load VAE"
+    patched = apply_condition(base, ReferenceCondition(), SourceNet(base, random(1, 4, 8, 8)), "mid", DEFAULT)
+    with pytest.raises(PatchError, match=f"^{words}"):
+        host_nodes.common_ksampler(patched, 5, 2, 1.0, "euler", "normal", text, text, {"samples": foreign})
+    guider = blended(base, base.clone(), torch.ones(1, 64, 64), text)
+    with pytest.raises(PatchError, match=f"^Region Blend Guider: {words}"):
+        guider.sample(foreign, foreign, comfy.samplers.sampler_object("euler"), torch.tensor([1.0, 0.0]), seed=5)
 
 
 def test_a_unet_of_more_than_a_latent_is_no_source_net():
