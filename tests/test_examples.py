@@ -54,14 +54,14 @@ def test_a_batch_has_each_sources_targets_after_one_another():
 
 
 @pytest.mark.parametrize(("name", "changes"), [("truepose", {}), ("mcld", {"clip_jitter": 0.0})])
-def test_a_source_with_three_targets_teaches_what_three_pairs_do(name, changes):
+def test_sources_with_three_targets_teach_what_as_many_pairs_do(name, changes):
     method = METHODS[name](replace(OPTIONS[name], correspondence=0.5, background=0.25, **changes), 0)
     together, alone = Examples(method, NoiseViews(), 0, targets=3), Examples(method, NoiseViews(), 0)
-    batch = collate([together.group(1)])
-    pairs = collate([alone.group(3 + place) for place in range(3)])
-    assert len(batch["target_latent"]) == len(pairs["target_latent"]) == 3
+    batch = collate([together.group(1), together.group(3)])
+    pairs = collate([alone.group(3 * source + place) for source in (1, 3) for place in range(3)])
+    assert len(batch["target_latent"]) == len(pairs["target_latent"]) == 6
     losses = [
-        {key: float(value.detach()) for key, value in method(each, Draws(0, range(3), 0)).items()}
+        {key: float(value.detach()) for key, value in method(each, Draws(0, range(6), 0)).items()}
         for each in (batch, pairs)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -11,14 +11,14 @@ def token_attention(q: Tensor, tokens: KeyValues, heads: int, attention: Attenti
 
     Args:
         q: ``[B, N, C]``.
-        tokens: M of them, for one or for B rows.
+        tokens: M of them, for one row, for B, or for a number that divides B.
 
     Returns:
-        ``[B, N, C]``, or ``[B or 1, 1, C]`` with a single token: whatever asks, the softmax over one key is 1.
+        ``[B, N, C]``, or ``[B, 1, C]`` with a single token: whatever asks, the softmax over one key is 1.
     """
+    tokens = tokens.spread(q.shape[0])
     if tokens.key.shape[1] == 1 and tokens.exists is None:
         return tokens.value
-    tokens = tokens.spread(q.shape[0])
     if tokens.exists is None:
         return attention(q, tokens.key, tokens.value, heads)
     any_token = tokens.exists.any(dim=1)
