@@ -48,10 +48,10 @@ def test_words_are_a_module_and_its_arguments(words, module, rest):
 @pytest.mark.parametrize(
     ("command", "words", "said"),
     [
-        ("training", [], "Which command of training? There is attention, "),
-        ("training", ["methods.truepose"], "'methods.truepose' is no command of training. There is attention, "),
-        ("training", ["--help"], "'--help' is no command of training. There is attention, "),
-        ("bench", ["training"], "'training' is no command of benchmarks. There is mcld, "),
+        ("training", [], "Which command of training? There is "),
+        ("training", ["methods.truepose"], "'methods.truepose' is no command of training. There is "),
+        ("training", ["--help"], "'--help' is no command of training. There is "),
+        ("bench", ["training"], "'training' is no command of benchmarks. There is "),
     ],
 )
 def test_other_words_list_what_there_is(command, words, said):

@@ -18,16 +18,23 @@ ADAMW_RMS = 0.2
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """The orthogonal matrices nearest to some, about, by Newton and Schulz's iteration; ``[n, rows, columns]``."""
+    """The orthogonal matrices nearest to some, about, by Newton and Schulz's iteration; ``[n, rows, columns]``.
+
+    Every round multiplies from the left by a polynomial of the Gram matrix, and such polynomials commute: the rounds
+    are done on the small Gram matrices, and the long matrices are multiplied once, by all rounds together.
+    """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalised(matrices.mT).mT
     a, b, c = COEFFICIENTS
     # Their largest singular value is at most the norm.
     values = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for _ in range(ROUNDS):
-        gram = values @ values.mT
-        values = torch.baddbmm(values, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), values, beta=a)
-    return values
+    gram, rounds = values @ values.mT, None
+    for left in reversed(range(ROUNDS)):
+        one = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        one.diagonal(dim1=1, dim2=2).add_(a)
+        rounds = one if rounds is None else one @ rounds
+        gram = one @ gram @ one if left else gram
+    return rounds @ values
 
 
 class Muon(Optimizer):
