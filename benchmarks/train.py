@@ -19,7 +19,8 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 
 from training.draws import Draws
 from training.methods import METHODS
-from training.methods.dual_unet import DualUNet, added
+from training.methods.diffusion import added
+from training.methods.dual_unet import DualUNet
 from training.objectives import noised
 from training.recipe import read_recipe
 

@@ -14,7 +14,7 @@ from training.draws import Draws
 from training.examples import collate
 from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
-from training.methods.dual_unet import SmallUNet
+from training.methods.diffusion import SmallUNet
 from training.methods.mcld import MCLDOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe

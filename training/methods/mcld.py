@@ -31,7 +31,8 @@ from ..draws import Draws
 from ..objectives import Schedule, dropped, masked_squared_error
 from ..preprocessing.clip import load_clip_vision
 from .base import Batch, field, tensor
-from .dual_unet import DiffusionOptions, DualUNet
+from .diffusion import DiffusionOptions
+from .dual_unet import DualUNet
 
 #: Every so many texels tell what a token of the map shows.
 TEXEL_STEP = 4

@@ -28,7 +28,8 @@ from ..draws import Draws
 from ..objectives import dropped
 from .base import Batch, field, tensor
 from .clip_fusion import CLIPFusionCondition, CLIPTruePose
-from .dual_unet import DiffusionOptions, DualUNet
+from .diffusion import DiffusionOptions
+from .dual_unet import DualUNet
 from .prompt import PromptCondition
 
 WITHOUT_SOURCE_NET = ("clip", "none")

@@ -1,0 +1,190 @@
+"""What every diffusion method here shares: a denoising UNet, its noise and loss, DDIM with classifier-free guidance."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from model_patches.attention.token_masks import soft_grid
+from model_patches.unet_family import SD1, Heads, UNetFamily
+from model_patches.unet_layout import UNetLayout
+
+from ..autoencoders import Autoencoder
+from ..data.records import Record
+from ..draws import Draws
+from ..errors import TrainingError
+from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise, squared_error
+from ..unets import heads_of, small_unet, trained_unet
+from .base import Batch, Method, Sampler, tensor
+from .base import field as field_of
+
+#: The network's prediction for latents ``[B, C, h, w]`` at timesteps ``[B]``.
+Predict = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class SmallUNet:
+    """A UNet of Stable Diffusion's architecture at other sizes; see :class:`UNetLayout`.
+
+    Attributes:
+        channels: of the latents.
+        heads: of every level.
+    """
+
+    widths: tuple[int, ...] = (64, 64, 64, 64)
+    attends: tuple[bool, ...] = (True, True, True, False)
+    layers: int = 1
+    context_dim: int = 64
+    channels: int = 4
+    heads: int = 8
+
+    def build(self, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
+        """With fresh weights; a class embedding of ``family`` is of vectors as wide as the context."""
+        layout = UNetLayout(
+            self.widths,
+            self.attends,
+            self.layers,
+            self.context_dim,
+            linear=family.generation == 2,
+            in_channels=family.beside.channels(self.channels) if family.beside else self.channels,
+            out_channels=self.channels,
+            class_dim=self.context_dim if family.class_embedding else 0,
+        )
+        return small_unet(layout, seed, replace(family, heads=Heads(number=self.heads)))
+
+
+@dataclass(frozen=True)
+class DiffusionOptions:
+    """What every recipe of a diffusion method chooses.
+
+    Attributes:
+        base: a Stable Diffusion folder as diffusers saves it, or sizes of a small UNet with fresh weights.
+        schedule: noise while training.
+        sampling: noise while sampling, where the published code takes another; None is the same.
+        noise_offset: strength of the noise's own mean (0 leaves it out).
+        min_snr: γ of min-SNR weighting; 0 leaves it out.
+        background: weight of the error where the target shows nobody; ours, below 1 where backgrounds cannot be known.
+        correspondence: weight of what teaches attention on the source to look at the same place of the body (see
+            :mod:`..correspondence`); ours, and needs DensePose of the data. 0 leaves it out.
+        steps, guidance: of DDIM.
+        checkpointing: whether activations are computed twice instead of kept.
+    """
+
+    base: Path | SmallUNet = field(default_factory=SmallUNet)
+    schedule: Schedule = field(default_factory=Schedule)
+    sampling: Schedule | None = None
+    noise_offset: float = 0.0
+    min_snr: float = 0.0
+    background: float = 1.0
+    correspondence: float = 0.0
+    steps: int = 35
+    guidance: float = 3.5
+    checkpointing: bool = False
+
+
+class Diffusion(Method, Sampler):
+    """A denoising UNet, and how it is trained and sampled.
+
+    Args:
+        family: of the UNet, whose heads are the options' where its base is small.
+    """
+
+    def __init__(self, options: DiffusionOptions, seed: int, family: UNetFamily = SD1) -> None:
+        super().__init__()
+        self.options = options
+        self.denoising = build_unet(options.base, seed, family)
+        self.heads = heads_of(self.denoising)
+        if options.checkpointing:
+            self.denoising.enable_gradient_checkpointing()
+        self.noise = options.schedule.scheduler()
+
+    @property
+    def context_dim(self) -> int:
+        """Width of the cross-attention context."""
+        return self.denoising.config.cross_attention_dim
+
+    def read_target(self, record: Record) -> dict[str, Tensor]:
+        read = {"target_latent": tensor(field_of(record, "latent"), torch.float32)}
+        if self.options.background != 1 or self.options.correspondence:
+            read["target_parsing"] = tensor(field_of(record, "parsing"), torch.uint8)
+        if self.options.correspondence:
+            read["target_iuv"] = tensor(field_of(record, "iuv"), torch.uint8)
+        return read
+
+    def noisy(self, clean: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents with noise, what the network should say of them, and their timesteps ``[B]``."""
+        noise = draws.normal(*clean.shape[1:])
+        if self.options.noise_offset:
+            noise = offset_noise(noise, draws.normal(clean.shape[1]), self.options.noise_offset)
+        timesteps = draws.integers(self.noise.config.num_train_timesteps)
+        return *noised(self.noise, clean, noise, timesteps), timesteps
+
+    def row_weights(self, timesteps: Tensor) -> Tensor | float:
+        """Of the rows' errors, ``[B]``."""
+        return min_snr_weights(self.noise, timesteps, self.options.min_snr) if self.options.min_snr else 1.0
+
+    def place_weights(self, person: Tensor, grid: tuple[int, int]) -> Tensor | None:
+        """Of a latent's places, ``[B, 1, h, w]``; ``person`` says where somebody is shown, boolean ``[B, H, W]``."""
+        if self.options.background == 1:
+            return None
+        share = soft_grid(person, grid)
+        return torch.lerp(torch.full_like(share, self.options.background), torch.ones_like(share), share)
+
+    def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
+        """The terms of the loss; ``weights`` of the rows, ``[B]``."""
+        place = None
+        if self.options.background != 1:
+            place = self.place_weights(batch["target_parsing"] > 0, tuple(prediction.shape[-2:]))
+        return {"diffusion": (weights * squared_error(prediction, truth, place)).mean()}
+
+    def ddim(
+        self, noise: Tensor, told: Predict, null: Predict, steps: int | None = None, guidance: float | None = None
+    ) -> Tensor:
+        """Latents from noise.
+
+        Args:
+            told, null: the network under its condition, and under the null condition of classifier-free guidance.
+            steps, guidance: None takes the recipe's.
+        """
+        scheduler = (self.options.sampling or self.options.schedule).scheduler()
+        scheduler.set_timesteps(steps or self.options.steps)
+        guidance = self.options.guidance if guidance is None else guidance
+        latents = noise
+        for timestep in scheduler.timesteps:
+            rows = timestep.expand(len(noise)).to(noise.device)
+            prediction = told(latents, rows)
+            if guidance != 1:
+                prediction = guided(null(latents, rows), prediction, guidance)
+            latents = scheduler.step(prediction, timestep, latents).prev_sample
+        return latents
+
+    def shown(self, batch: Batch) -> list[Tensor]:
+        """Latents of a sample grid's first columns."""
+        return [batch["target_latent"]]
+
+    def show(self, batch: Batch, draws: Draws, autoencoder: Autoencoder | None) -> list[Tensor]:
+        if autoencoder is None:
+            raise TrainingError(
+                "Sample grids need a decoder: give the recipe data.autoencoder, or set grid_every to 0."
+            )
+        made = self.sample(batch, draws.normal(*batch["target_latent"].shape[1:]))
+        return [autoencoder.decode(latent) for latent in (*self.shown(batch), made)]
+
+
+def build_unet(base: Path | SmallUNet, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
+    """A small UNet with fresh weights, or a trained one."""
+    return base.build(seed, family) if isinstance(base, SmallUNet) else trained_unet(base)
+
+
+@contextmanager
+def added(layer: nn.Module, features: Tensor) -> Iterator[None]:
+    """Within the block, a layer's result has ``features`` added to it."""
+    handle = layer.register_forward_hook(lambda module, given, result: result + features)
+    try:
+        yield
+    finally:
+        handle.remove()
