@@ -14,7 +14,7 @@ from torch import Tensor
 TIMESTEPS = 1000
 #: How far a normalised x₀ may leave zero.
 CLIP_RANGE = 10.0
-#: Mean and standard deviation of the embeddings' numbers, constants of the published sampler.
+#: Mean and standard deviation of CLIP ViT-H/14's numbers, constants of the published sampler.
 MEAN, STD = -0.016, 0.415
 #: Largest β of the cosine schedule (Nichol and Dhariwal, 2021).
 _LARGEST_BETA = 0.999
@@ -49,6 +49,8 @@ def unclip(
     noise: Sequence[Tensor],
     clip_range: float = CLIP_RANGE,
     after: Callable[[], None] = lambda: None,
+    mean: float = MEAN,
+    std: float = STD,
 ) -> Tensor:
     """An embedding of noise.
 
@@ -58,6 +60,7 @@ def unclip(
         noise: what is added after each step but the last, each ``[B, embedding]``: one fewer than there are steps.
         clip_range: x₀ is kept within ± this.
         after: called after every step.
+        mean, std: of the embeddings' numbers.
 
     Returns:
         ``[B, embedding]`` as CLIP gives it.
@@ -73,7 +76,7 @@ def unclip(
         if added is not None:
             x = x + float(((1 - before) / (1 - kept[now]) * beta).sqrt()) * added
         after()
-    return x * STD + MEAN
+    return x * std + mean
 
 
 def guided(condition: Tensor, null: Tensor, scale: float) -> Tensor:

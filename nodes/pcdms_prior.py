@@ -13,7 +13,7 @@ from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.prior import Prior
-from ..model_patches.unclip import guided, unclip
+from ..model_patches.prior_sampling import sample_embedding
 from ..model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR, PRIOR
 from ..preprocessors.coordinates import NUMBERS, pose_coordinates
 from ..preprocessors.keypoints import from_pose_keypoint
@@ -147,7 +147,8 @@ class MannequinPCDMsPrior(io.ComfyNode):
         rows = check_rows(counts, "Each is one for all, or as many as the others.")
         comfy.model_management.load_models_gpu([prior])
         parts = (part.to(prior.load_device).expand(rows, -1) for part in given.values())
-        target = sampled(network, *parts, _noise(rows, steps, network.shape.embedding, seed), cfg)
+        noise = _noise(rows, steps, network.shape.embedding, seed)
+        target = sample_embedding(network, *parts, noise, cfg, per_picture(len(noise)))
         output = comfy.clip_vision.Output()
         output["image_embeds"] = target.to(comfy.model_management.intermediate_device())
         return io.NodeOutput(output)
@@ -169,24 +170,3 @@ def _noise(rows: int, steps: int, width: int, seed: int) -> Tensor:
     """``[steps, rows, width]``; a row's does not depend on how many follow it."""
     generator = torch.Generator().manual_seed(seed)
     return torch.stack([torch.randn(steps, width, generator=generator) for _ in range(rows)], 1)
-
-
-def sampled(network: Prior, embedding: Tensor, source: Tensor, target: Tensor, noise: Tensor, cfg: float) -> Tensor:
-    """Target embeddings ``[B, embedding]``.
-
-    Args:
-        embedding: of the source, ``[B, embedding]``.
-        source, target: coordinates of the poses, ``[B, pose]``.
-        noise: ``[steps, B, embedding]``: the start, and what each step but the last adds.
-    """
-    condition = network.condition(embedding, source, target)
-    doubled = torch.cat([condition, network.null(condition)])
-
-    def predict(x: Tensor, timestep: int) -> Tensor:
-        if cfg == 1:
-            return network(x, x.new_full((len(x),), timestep), condition)
-        both = torch.cat([x, x])
-        return guided(*network(both, both.new_full((len(both),), timestep), doubled).chunk(2), cfg)
-
-    start, *added = noise.to(embedding)
-    return unclip(predict, start, added, after=per_picture(len(noise)))

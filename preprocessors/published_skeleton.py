@@ -55,11 +55,13 @@ def draw_published(poses: Any, width: int, height: int, style: Style) -> Tensor:
         ConditionError: it is no POSE_KEYPOINT.
     """
     frames, hands = from_pose_keypoint(poses), hands_of(poses)
-    drawn = [_draw(frame, of, width, height, style) for frame, of in zip(frames, hands, strict=True)]
+    drawn = [draw_frame(frame, width, height, style, of) for frame, of in zip(frames, hands, strict=True)]
     return torch.from_numpy(np.stack(drawn)).float() / 255
 
 
-def _draw(frame: Frame, hands: Sequence[Hands], width: int, height: int, style: Style) -> np.ndarray:
+def draw_frame(frame: Frame, width: int, height: int, style: Style, hands: Sequence[Hands] | None = None) -> np.ndarray:
+    """One frame's people, uint8 ``[height, width, 3]``; ``hands`` of each of them, None draws none."""
+    hands = hands or [()] * len(frame.people)
     stretch = np.array([width / frame.width, height / frame.height])
     people = list(zip(frame.people.double().numpy(), hands, strict=True))
     if people and not style.everybody:

@@ -41,9 +41,9 @@ def _loads(file, stage: str) -> None:
 
     import comfy.utils
     from mannequin.model_patches.comfy_weights import load_weights
+    from mannequin.model_patches.prior_sampling import sample_embedding
     from mannequin.model_patches.weight_kinds import recognise
     from mannequin.model_patches.weight_kinds.pcdms_prior import PRIOR
-    from mannequin.nodes.pcdms_prior import sampled
     from small import random
 
     state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
@@ -52,7 +52,7 @@ def _loads(file, stage: str) -> None:
     if stage == PRIOR:
         start, network = time.perf_counter(), modules.model[PRIOR]
         given = random(1, 1024), torch.rand(1, 36), torch.rand(1, 36)
-        target = sampled(network, *given, random(2, 1, 1024, seed=1), 1.0)
+        target = sample_embedding(network, *given, random(2, 1, 1024, seed=1))
         say(f"{stage}: two steps in {time.perf_counter() - start:.0f} s")
         assert target.isfinite().all() and float(target.std()) > 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

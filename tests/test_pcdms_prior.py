@@ -8,12 +8,13 @@ import pytest
 import torch
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.errors import PatchError
+from mannequin.model_patches.prior_sampling import sample_embedding
 from mannequin.model_patches.unclip import MEAN, STD, guided, unclip, unclip_timesteps
 from mannequin.model_patches.weight_kinds import check, recognise
 from mannequin.model_patches.weight_kinds.pcdms_prior import HEADS_KEY, PCDMS_PRIOR, PREFIX, PRIOR
 from mannequin.nodes import pcdms_prior
 from mannequin.nodes.errors import NodeError
-from mannequin.nodes.pcdms_prior import MannequinPCDMsPrior, sampled
+from mannequin.nodes.pcdms_prior import MannequinPCDMsPrior
 from mannequin.preprocessors.coordinates import pose_coordinates
 from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
@@ -124,7 +125,7 @@ class TestNode:
         condition = network.condition(*parts)
         plain = unclip(lambda x, t: network(x, torch.tensor([t]), condition), noise[0], list(noise[1:]))
         assert difference(run(prior), plain) < 1e-5
-        assert difference(sampled(network, *parts, noise, 1.0), plain) < 1e-5
+        assert difference(sample_embedding(network, *parts, noise), plain) < 1e-5
 
     def test_guidance_of_0_is_the_null_condition_alone(self, prior):
         alone = run(prior, cfg=0.0)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_people import FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
+from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
+from model_patches.networks.prior import PriorShape
 from model_patches.networks.resampler import ResamplerShape
 from training.draws import Draws
 from training.examples import collate
@@ -16,15 +17,22 @@ from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.diffusion import SmallUNet
 from training.methods.mcld import MCLDOptions
+from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
+from training.methods.pcdms_prior import PCDMsPriorOptions
+from training.methods.pcdms_refining import PCDMsRefiningOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
 
 UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
 FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)
+STAGE = {"base": UNET, "dino_dim": DINO_DIM, "hidden": 16, "correspondence": 0.3, "background": 0.5}
 OPTIONS = {
     "autoencoder": AutoencoderOptions(crop=(32, 16)),
     "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
     "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
+    "pcdms_prior": PCDMsPriorOptions(PriorShape(REGION_DIM, 32, 2, 1, 36, 16, 16), 0.0, 1.0),
+    "pcdms_inpainting": PCDMsInpaintingOptions(**STAGE, pose_widths=(8, 8, 8, 16)),
+    "pcdms_refining": PCDMsRefiningOptions(**STAGE),
 }
 
 

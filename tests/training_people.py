@@ -7,7 +7,7 @@ import numpy as np
 from training.data.records import Pair, Record
 from training.data.store import begin, files_of, left_to_do
 
-HEIGHT, WIDTH, REGION_DIM, FACE_DIM = 64, 48, 16, 32
+HEIGHT, WIDTH, REGION_DIM, FACE_DIM, DINO_DIM = 64, 48, 16, 32, 24
 
 
 class NoisePeople:
@@ -45,6 +45,9 @@ class NoisePeople:
             "clip": draw.standard_normal(REGION_DIM).astype(np.float32),
             "texture_clip": draw.standard_normal(REGION_DIM).astype(np.float32),
             "face": draw.standard_normal(FACE_DIM).astype(np.float32),
+            "dino": draw.standard_normal((257, DINO_DIM)).astype(np.float16),
+            "joint_latent": draw.standard_normal((*latent[:2], 2 * latent[2])).astype(np.float32),
+            "coarse_latent": draw.standard_normal(latent).astype(np.float32),
         }
         image = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
         return Record(name, name.split("-")[0], name.split("-")[0], image, fields)

@@ -125,7 +125,11 @@ class Looking:
 
     def __call__(self, site: Site, condition: SourceCondition, attention: Tensor) -> None:
         grids = grid_of(attention.shape[1], self._target), grid_of(attention.shape[2], self._source)
-        self._errors.append(correspondence_error(attention, self._correspondence.wanted(*grids)))
+        self.see(attention, *grids)
+
+    def see(self, attention: Tensor, target_grid: tuple[int, int], source_grid: tuple[int, int]) -> None:
+        """Be told of attention ``[B, N, M]`` whose N and M tokens are these grids."""
+        self._errors.append(correspondence_error(attention, self._correspondence.wanted(target_grid, source_grid)))
 
     def error(self) -> Tensor:
         """The mean over all sites; 0 where no site looks at the source."""

@@ -119,6 +119,25 @@ def conditioned(
 
 
 @contextmanager
+def watched(unet: UNet2DConditionModel, **see: Callable[[Site, Tensor], None]) -> Iterator[None]:
+    """Within the block, a forward pass tells how its attention looks, and is itself unchanged.
+
+    Args:
+        see: by the attention's name, ``attn1`` or ``attn2``: is given every site's softmax ``[B, N, M]``, averaged over
+            heads.
+    """
+    blocks = transformer_blocks(unet)
+    with _processors(
+        {
+            getattr(block, name): _WatchedProcessor(functools.partial(told, site))
+            for name, told in see.items()
+            for site, block in blocks.items()
+        }
+    ):
+        yield
+
+
+@contextmanager
 def _processors(processors: Mapping[nn.Module, object]) -> Iterator[None]:
     before = {attention: attention.processor for attention in processors}
     try:
@@ -139,6 +158,16 @@ def _output(attention: nn.Module, hidden: Tensor) -> Tensor:
     for layer in attention.to_out:
         hidden = layer(hidden)
     return hidden
+
+
+@dataclass(frozen=True, eq=False)
+class _WatchedProcessor:
+    see: Callable[[Tensor], None]
+
+    def __call__(self, attention, hidden_states, encoder_hidden_states=None, **kwargs) -> Tensor:
+        q, k, v = _project(attention, hidden_states, encoder_hidden_states)
+        self.see(softmax_of(q, k, attention.heads))
+        return _output(attention, fused_attention(q, k, v, attention.heads))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +216,14 @@ def attention_on(q: Tensor, own: KeyValues, heads: int, looks: Sequence[Look]) -
         parts = [] if look.acts == "add" else [part.spread(len(q)).key for part in look.parts]
         keys += parts
         sizes.append(sum(part.shape[1] for part in parts))
-    queries, together = split_heads(q, heads), split_heads(torch.cat(keys, 1), heads)
-    attention = (queries @ together.mT * queries.shape[-1] ** -0.5).float().softmax(-1).mean(1)
-    columns = attention.split(sizes, -1)
+    columns = softmax_of(q, torch.cat(keys, 1), heads).split(sizes, -1)
     return list(columns if replaced else columns[1:])
+
+
+def softmax_of(q: Tensor, k: Tensor, heads: int) -> Tensor:
+    """How queries ``[B, N, C]`` look at keys ``[B, M, C]``: ``[B, N, M]``, averaged over heads."""
+    queries, keys = split_heads(q, heads), split_heads(k, heads)
+    return (queries @ keys.mT * queries.shape[-1] ** -0.5).float().softmax(-1).mean(1)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from .data.sources import open_people, parse_source
 from .data.store import FORMATS, begin, left_to_do
 from .errors import TrainingError
 from .preprocessing.alone import alone
+from .preprocessing.pipeline import OPTIONS as NETWORKS
 from .preprocessing.pipeline import Pipeline, possible_steps
 from .preprocessing.step import Setup
 from .preprocessing.steps import STEPS, in_order
@@ -135,9 +136,8 @@ def _job(options: argparse.Namespace, device: str) -> tuple[Job, People]:
     people = open_people(source)
     if not people.names:
         raise TrainingError(f"'{options.source}' has no pictures.")
-    files = (options.parser, options.densepose, options.faces, options.vae, options.clip_vision)
-    parser, densepose, faces, vae, clip_vision = (_there(file) for file in files)
-    setup = Setup(parser, options.label_set, densepose, faces, vae, clip_vision, options.texture_size, device)
+    networks = {name: _there(getattr(options, name)) for name in NETWORKS}
+    setup = Setup(label_set=options.label_set, texture_size=options.texture_size, device=device, **networks)
     if options.steps is None:
         known = set(people.record(people.names[0]).fields) | complete_fields(people)
         steps = possible_steps(setup, known)
@@ -196,6 +196,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     networks.add_argument("--faces", type=Path, metavar="F", help="folder of insightface's antelopev2")
     networks.add_argument("--vae", type=Path, metavar="F", help="folder of AutoencoderKL, or a TAESD .safetensors")
     networks.add_argument("--clip-vision", type=Path, metavar="F", help="folder of CLIPVisionModelWithProjection")
+    networks.add_argument("--dino", type=Path, metavar="F", help="DINOv2 as .safetensors")
     return parser.parse_args(arguments)
 
 

@@ -20,8 +20,7 @@ from .errors import TrainingError
 from .examples import Example, collate, on_device
 from .grids import to_pictures
 from .methods import METHODS
-from .methods.base import Batch
-from .methods.dual_unet import DualUNet
+from .methods.base import Batch, Method
 
 #: Where a weight file says which method made it, and with which options.
 METHOD_KEY, OPTIONS_KEY = "mannequin.training_method", "mannequin.training_options"
@@ -38,6 +37,8 @@ class Told(Protocol):
     def read_source(self, record: Record) -> dict[str, Tensor]: ...
 
     def read_target(self, record: Record) -> dict[str, Tensor]: ...
+
+    def noise_shape(self, batch: Batch) -> tuple[int, ...]: ...
 
     def sample(
         self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None
@@ -78,7 +79,7 @@ class Trained:
             part = pairs[start : start + self.batch]
             batch = on_device(read_pairs(self.method, part), device)
             draws = Draws(self.seed, [_number(source, target) for source, target in part], 0, device)
-            noise = draws.normal(*batch["target_latent"].shape[1:])
+            noise = draws.normal(*self.method.noise_shape(batch))
             latents = self.method.sample(batch, noise, self.steps, self.guidance)
             made += list(to_pictures(self.autoencoder.decode(latents)).numpy())
         return made
@@ -98,7 +99,7 @@ def _number(source: Record, target: Record) -> int:
     return int.from_bytes(hashlib.sha256(f"{source.name}>{target.name}".encode()).digest()[:4], "little")
 
 
-def load_method(path: Path, **changes) -> DualUNet:
+def load_method(path: Path, **changes) -> Method:
     """A method with the weights that ``training.train`` wrote, ready to sample.
 
     Args:

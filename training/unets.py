@@ -71,6 +71,32 @@ def trained_unet(folder: Path) -> UNet2DConditionModel:
     return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", local_files_only=True)
 
 
+@torch.no_grad()
+def widened(unet: UNet2DConditionModel, family: UNetFamily) -> UNet2DConditionModel:
+    """A trained UNet with what its family has besides: channels beside the noise, and a class embedding.
+
+    Both add nothing at first. The published code begins its first convolution from nothing instead.
+    """
+    latent = unet.config.out_channels
+    channels = family.beside.channels(latent) if family.beside else latent
+    if channels == unet.config.in_channels and not family.class_embedding:
+        return unet
+    changes = {"in_channels": channels}
+    if family.class_embedding:
+        changes |= {
+            "class_embed_type": "projection",
+            "projection_class_embeddings_input_dim": unet.config.cross_attention_dim,
+        }
+    wide, state = UNet2DConditionModel.from_config({**unet.config, **changes}), unet.state_dict()
+    entrance = state["conv_in.weight"].new_zeros(wide.conv_in.weight.shape)
+    entrance[:, : unet.config.in_channels] = state["conv_in.weight"]
+    wide.load_state_dict(state | {"conv_in.weight": entrance}, strict=False)
+    if family.class_embedding:
+        torch.nn.init.zeros_(wide.class_embedding.linear_2.weight)
+        torch.nn.init.zeros_(wide.class_embedding.linear_2.bias)
+    return wide
+
+
 def heads_of(unet: UNet2DConditionModel) -> Heads:
     """How a UNet's levels are cut into heads, which its weights do not tell.
 

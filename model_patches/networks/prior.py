@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attention.multihead import fused_attention
+from ..unclip import MEAN, STD
 
 TOKENS = 6
 #: Width of the published heads.
@@ -160,7 +161,14 @@ class TimeEmbedding(nn.Module):
 
 
 class Prior(nn.Module):
-    """x_θ of Eq. 3: the clean embedding, normalised, of a noisy one."""
+    """x_θ of Eq. 3: the clean embedding, normalised, of a noisy one.
+
+    Attributes:
+        mean, std: by which embeddings are normalised.
+    """
+
+    mean: float = MEAN
+    std: float = STD
 
     def __init__(self, shape: PriorShape, device=None, dtype=None, operations=nn):
         super().__init__()

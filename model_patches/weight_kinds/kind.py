@@ -1,13 +1,13 @@
 """What a weight kind is: one sort of weight file, told by its keys, and how its weights become networks."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..unet_family import UNetFamily
+from ..unet_family import SD1_ZERO_SNR, UNetFamily
 
 FORMAT = "1"
 #: Keys of the metadata of our files.
@@ -84,6 +84,17 @@ class WeightKind:
 def header(method: str) -> dict[str, str]:
     """The metadata that every file of a method begins with."""
     return {METHOD_KEY: method, FORMAT_KEY: FORMAT}
+
+
+def stated(family: UNetFamily, metadata: Metadata) -> UNetFamily:
+    """A denoising UNet's family as a file's header states it: its heads, and v-prediction in the place of ε's.
+
+    Raises:
+        PatchError: what it states is no number of heads.
+    """
+    if metadata.get(PREDICTION_KEY) == V_PREDICTION:
+        family = replace(family, prediction=SD1_ZERO_SNR.prediction, schedule=SD1_ZERO_SNR.schedule)
+    return family.stated_in(metadata)
 
 
 def shapes_of(network: Callable[[State, Metadata, Any], nn.Module]) -> Callable[[State, Metadata], Shapes]:

@@ -1,5 +1,6 @@
 """PCDMs' first stage: the prior alone."""
 
+import math
 from typing import Any
 
 from torch import nn
@@ -7,6 +8,7 @@ from torch import nn
 from ..errors import PatchError
 from ..networks.pcdms import METHOD
 from ..networks.prior import Prior, PriorShape
+from ..unclip import MEAN, STD
 from ..unet_family import whole_number
 from .kind import METHOD_KEY, Metadata, State, WeightKind, dtype_of, shapes_of
 from .pcdms_unets import STAGE_KEY, stage_metadata
@@ -16,11 +18,19 @@ PRIOR = "prior"
 PREFIX = f"{PRIOR}."
 #: Heads of its attention, which its weights do not tell, where they are not as wide as the published ones.
 HEADS_KEY = "mannequin.prior_heads"
+#: By which its embeddings are normalised, where they are not CLIP ViT-H/14's.
+MEAN_KEY, STD_KEY = "mannequin.prior_mean", "mannequin.prior_std"
 
 
-def prior_metadata(heads: int | None = None) -> dict[str, str]:
-    """What we write into the header of a prior's file; ``heads`` where they are not as wide as the published ones."""
-    return stage_metadata(PRIOR) | ({HEADS_KEY: str(heads)} if heads else {})
+def prior_metadata(heads: int | None = None, mean: float = MEAN, std: float = STD) -> dict[str, str]:
+    """What we write into the header of a prior's file.
+
+    Args:
+        heads: where they are not as wide as the published ones.
+        mean, std: by which embeddings are normalised.
+    """
+    normalised = {MEAN_KEY: repr(mean), STD_KEY: repr(std)} if (mean, std) != (MEAN, STD) else {}
+    return stage_metadata(PRIOR) | normalised | ({HEADS_KEY: str(heads)} if heads else {})
 
 
 def prior_shape(state: State, metadata: Metadata) -> PriorShape:
@@ -42,7 +52,21 @@ def prior_shape(state: State, metadata: Metadata) -> PriorShape:
 
 def _network(state: State, metadata: Metadata, operations: Any) -> nn.Module:
     prior = Prior(prior_shape(state, metadata), dtype=dtype_of(state), operations=operations)
+    prior.mean, prior.std = _number(metadata, MEAN_KEY, MEAN), _number(metadata, STD_KEY, STD)
     return nn.ModuleDict({PRIOR: prior})
+
+
+def _number(metadata: Metadata, key: str, default: float) -> float:
+    try:
+        value = float(metadata.get(key, default))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or (key == STD_KEY and value <= 0):
+        raise PatchError(
+            f"Its header says '{metadata[key][:20]}' for '{key}', where a {'positive ' * (key == STD_KEY)}number "
+            "belongs. Write the file again with the program that made it."
+        )
+    return value
 
 
 PCDMS_PRIOR = WeightKind(

@@ -10,7 +10,19 @@ from torch import nn
 
 from ..networks.pcdms import METHOD, PCDMs, PCDMsShape
 from ..unet_family import SD2, Beside
-from .kind import DENOISING, METHOD_KEY, Metadata, State, UNetPart, WeightKind, dtype_of, header, shapes_of
+from .kind import (
+    DENOISING,
+    METHOD_KEY,
+    PREDICTION_KEY,
+    Metadata,
+    State,
+    UNetPart,
+    WeightKind,
+    dtype_of,
+    header,
+    shapes_of,
+    stated,
+)
 
 #: Of which stage a file is, in its header.
 STAGE_KEY = "mannequin.pcdms_stage"
@@ -25,13 +37,13 @@ FAMILIES = {
 }
 
 
-def stage_metadata(stage: str) -> dict[str, str]:
-    """The header of a stage's file."""
-    return header(METHOD) | {STAGE_KEY: stage}
+def stage_metadata(stage: str, prediction: str | None = None) -> dict[str, str]:
+    """The header of a stage's file; ``prediction`` of its UNet, where it may be another than ε."""
+    return header(METHOD) | {STAGE_KEY: stage} | ({PREDICTION_KEY: prediction} if prediction else {})
 
 
 def _unets(metadata: Metadata) -> tuple[UNetPart, ...]:
-    return (UNetPart(DENOISING, "The UNet", FAMILIES[metadata[STAGE_KEY]].stated_in(metadata)),)
+    return (UNetPart(DENOISING, "The UNet", stated(FAMILIES[metadata[STAGE_KEY]], metadata)),)
 
 
 def _network(state: State, metadata: Metadata, operations: Any) -> nn.Module:

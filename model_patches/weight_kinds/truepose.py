@@ -6,12 +6,11 @@ from typing import Any
 from torch import nn
 
 from ..networks.truepose import METHOD, TruePose, TruePoseShape
-from ..unet_family import SD1, SD1_ZERO_SNR
+from ..unet_family import SD1
 from .kind import (
     DENOISING,
     PREDICTION_KEY,
     REFERENCE,
-    V_PREDICTION,
     Metadata,
     State,
     UNetPart,
@@ -19,6 +18,7 @@ from .kind import (
     dtype_of,
     header,
     shapes_of,
+    stated,
 )
 
 #: Of keys that only TruePose's modules have.
@@ -41,9 +41,8 @@ def _network(state: State, metadata: Metadata, operations: Any) -> nn.Module:
 
 
 def _unets(metadata: Metadata) -> tuple[UNetPart, ...]:
-    target = SD1_ZERO_SNR if metadata.get(PREDICTION_KEY) == V_PREDICTION else SD1
     return (
-        UNetPart(DENOISING, "TargetNet", target.stated_in(metadata)),
+        UNetPart(DENOISING, "TargetNet", stated(SD1, metadata)),
         UNetPart(REFERENCE, "SourceNet", SD1.stated_in(metadata), headless=True),
     )
 

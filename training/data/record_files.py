@@ -17,7 +17,7 @@ from .records import FIELDS, Record
 
 IMAGE, INDEX = "image.png", "json"
 #: Maps of eight bits.
-MAPS = frozenset({"parsing", "iuv", "texture"})
+MAPS = frozenset({"parsing", "iuv", "texture", "coarse"})
 #: zlib's level: higher ones take twice the time for a few hundredths of the size.
 PNG_LEVEL = 4
 

@@ -20,8 +20,12 @@ import numpy as np
 #: face_box       float32 ``[4]``, left, top, right, bottom in pixels; absent where no face is seen
 #: face           float32 ``[D]``, identity embedding, not normalised; absent where no face is seen
 #: texture        uint8 ``[S, S, 3]``, the texture map
-#: latent         float32 ``[4, h, w]``, the picture in the UNet's scale
-#: texture_latent float32 ``[4, h, w]``, the texture map in the UNet's scale
+#: latent         float32 ``[C, h, w]``, the picture in the UNet's scale
+#: texture_latent float32 ``[C, h, w]``, the texture map in the UNet's scale
+#: joint_latent   float32 ``[C, h, 2w]``, the picture with black beside it in the UNet's scale
+#: coarse         uint8 ``[H, W, 3]``, what another model made of the picture's person, from another picture of theirs
+#: coarse_latent  float32 ``[C, h, w]``, that in the UNet's scale
+#: dino           float16 ``[257, D]``, DINOv2's tokens of the picture
 #: clip           float32 ``[D]``, CLIP embedding of the picture
 #: texture_clip   float32 ``[D]``, CLIP embedding of the texture map
 #: regions        float32 ``[labels, D]``, CLIP embedding of every label's crop; zeros where a label is absent
@@ -35,6 +39,10 @@ FIELDS = (
     "texture",
     "latent",
     "texture_latent",
+    "joint_latent",
+    "coarse",
+    "coarse_latent",
+    "dino",
     "clip",
     "texture_clip",
     "regions",

@@ -15,6 +15,8 @@ from .predictors import CopySource, Folder, GarmentMean, Oracle, Predictor, Targ
 from .protocols import Protocol
 
 AUTOENCODER, FOLDER, TRAINING_FREE = "autoencoder", "folder:", "training-free:"
+#: PCDMs' stages: INPAINTING[,PRIOR]; and REFINING,PREDICTOR, which refines another predictor's pictures.
+PCDMS, REFINED = "pcdms:", "refined:"
 #: Those that are given the target.
 BOUNDS = ("target", "oracle", AUTOENCODER)
 
@@ -65,18 +67,23 @@ def chosen_predictors(options: argparse.Namespace, protocol: Protocol) -> list[C
 
 def _times(text: str, counts: list[int]) -> Iterator[tuple[str, int | None]]:
     """For each time that a predictor is measured, what its name says of the steps, and how many they are."""
-    if _weights_of(text) is None or not counts:
+    if not _weights_of(text) or not counts:
         yield "", None
-    for count in counts if _weights_of(text) is not None else []:
+    for count in counts if _weights_of(text) else []:
         yield f", {count} step{'s' * (count > 1)}" if len(counts) > 1 else "", count
 
 
-def _weights_of(text: str) -> Path | None:
-    """The weight file of a trained model; None of other predictors."""
+def _weights_of(text: str) -> list[Path]:
+    """The weight files of a trained model, as they are given; none of other predictors."""
+    if text.startswith(REFINED):
+        file, _, coarse = text.removeprefix(REFINED).partition(",")
+        return [Path(file).expanduser(), *_weights_of(coarse)]
+    if text.startswith(PCDMS):
+        return [Path(file).expanduser() for file in text.removeprefix(PCDMS).split(",")]
     if text.startswith(TRAINING_FREE):
-        return Path(text.removeprefix(TRAINING_FREE).split(",")[0]).expanduser()
+        return [Path(text.removeprefix(TRAINING_FREE).split(",")[0]).expanduser()]
     file = Path(text).expanduser()
-    return file if not text.startswith(FOLDER) and file.is_file() else None
+    return [file] if not text.startswith(FOLDER) and file.is_file() else []
 
 
 def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, steps: int | None = None) -> Predictor:
@@ -98,32 +105,49 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
         return simple[text]()
     if text.startswith(FOLDER):
         return Folder(Path(text.removeprefix(FOLDER)).expanduser(), protocol, options.pattern)
-    file = _weights_of(text)
-    if text != AUTOENCODER and (file is None or not file.exists()):
+    files = _weights_of(text)
+    absent = next((file for file in files if not file.is_file()), None)
+    if text != AUTOENCODER and (absent or not files):
         raise TrainingError(
-            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
-            "autoencoder, folder:PATH, the weights of a trained model, or training-free: and such weights."
+            f"There is no predictor '{text}'{f': no file {absent}' if absent and files[0] != Path(text) else ''}. Give "
+            "copy, garment-mean, oracle, target, autoencoder, folder:PATH, the weights of a trained model, "
+            "training-free: and such weights, pcdms:INPAINTING,PRIOR, or refined:REFINING,PREDICTOR."
         )
     if options.autoencoder is None:
         raise TrainingError(f"'{text}' makes latents. Give the autoencoder it was trained with: --autoencoder FILE.")
-    autoencoder = options.autoencoder.expanduser()
+    return _of_weights(text, files, options, protocol, steps)
+
+
+def _of_weights(
+    text: str, files: list[Path], options: argparse.Namespace, protocol: Protocol, steps: int | None
+) -> Predictor:
+    """A predictor that makes latents."""
+    from ..autoencoders import load_autoencoder
+    from ..sampling import Trained, load_predictor
+
+    file, sampling = options.autoencoder.expanduser(), {"batch": options.batch, **_sampling(options, steps)}
     if text == AUTOENCODER:
-        from ..autoencoders import load_autoencoder
         from .autoencoded import Autoencoded
 
-        return Autoencoded(load_autoencoder(autoencoder))
-    sampling = {"batch": options.batch, **_sampling(options, steps)}
-    if not text.startswith(TRAINING_FREE):
-        from ..sampling import load_predictor
+        return Autoencoded(load_autoencoder(file))
+    if text.startswith(TRAINING_FREE):
+        from ..training_free import load_training_free
 
-        return load_predictor(file, autoencoder, **sampling)
-    from ..autoencoders import load_autoencoder
-    from ..sampling import Trained
-    from ..training_free import load_training_free
+        said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
+        method = load_training_free(files[0], _use(said[0] if said else ""))
+        return Trained(said[0] if said else "HPFA, training-free", method, load_autoencoder(file), **sampling)
+    if text.startswith(PCDMS):
+        from ..pcdms import load_prior_and_inpainting
 
-    said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
-    method = load_training_free(file, _use(said[0] if said else ""))
-    return Trained(said[0] if said else "HPFA, training-free", method, load_autoencoder(autoencoder), **sampling)
+        return Trained("PCDMs", load_prior_and_inpainting(*files), load_autoencoder(file), **sampling)
+    if text.startswith(REFINED):
+        from ..pcdms import load_refining
+        from .refined import Refined
+
+        coarse = open_predictor(text.removeprefix(REFINED).partition(",")[2], options, protocol, steps)
+        refining = load_refining(files[0])
+        return Refined(f"{coarse.name}, refined", coarse, refining, load_autoencoder(file), **sampling)
+    return load_predictor(files[0], file, **sampling)
 
 
 def _use(text: str):
@@ -146,12 +170,13 @@ def _use(text: str):
 
 def _kept(options: argparse.Namespace, name: str, text: str, predictor: Predictor, steps: int | None) -> KeptPictures:
     made_by = {"predictor": text, "data": options.store, "protocol": options.protocol, "pattern": options.pattern}
-    file = _weights_of(text)
-    if text == AUTOENCODER or file is not None:
+    files = _weights_of(text)
+    if text == AUTOENCODER or files:
         made_by |= {"autoencoder": str(options.autoencoder)}
-    if file is not None:
+    if files:
         made_by |= _sampling(options, steps)
-        made_by |= {"bytes": file.stat().st_size, "changed": file.stat().st_mtime_ns}
+        made_by |= {f"bytes of {file}": file.stat().st_size for file in files}
+        made_by |= {f"changed of {file}": file.stat().st_mtime_ns for file in files}
     return KeptPictures(predictor, options.out / "images" / folder_name(name), made_by)
 
 

@@ -3,6 +3,11 @@
 from .autoencoder import Autoencoder
 from .base import Method
 from .mcld import MCLD
+from .pcdms_inpainting import PCDMsInpainting
+from .pcdms_prior import PCDMsPrior
+from .pcdms_refining import PCDMsRefining
 from .truepose import TruePose
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Autoencoder, MCLD, TruePose)}
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Autoencoder, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, TruePose)
+}

@@ -60,9 +60,13 @@ class Method(nn.Module, ABC):
 class Sampler(ABC):
     """A method that makes pictures of people."""
 
+    def noise_shape(self, batch: Batch) -> tuple[int, ...]:
+        """Of one sample's noise; by default as large as the target's latent, of which nothing else is read."""
+        return tuple(batch["target_latent"].shape[1:])
+
     @abstractmethod
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
-        """Latents ``[B, 4, h, w]`` of the targets, from noise; None takes the paper's number."""
+        """Latents ``[B, C, h, w]`` of the targets, from noise; None takes the paper's number."""
 
 
 def field(record: Record, name: str) -> np.ndarray:
@@ -83,6 +87,11 @@ def field(record: Record, name: str) -> np.ndarray:
 def tensor(value: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
     """A field as a tensor that owns its memory."""
     return torch.tensor(np.asarray(value), dtype=dtype)
+
+
+def of_targets(values: Tensor, rows: int) -> Tensor:
+    """What was read of S sources, for each of their targets: ``[rows, …]``."""
+    return values if len(values) == rows else values.repeat_interleave(rows // len(values), 0)
 
 
 def pixels(image: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from ..data.records import Record
 from ..draws import Draws
 from ..errors import TrainingError
 from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise, squared_error
-from ..unets import heads_of, small_unet, trained_unet
+from ..unets import heads_of, small_unet, trained_unet, widened
 from .base import Batch, Method, Sampler, tensor
 from .base import field as field_of
 
@@ -171,13 +171,13 @@ class Diffusion(Method, Sampler):
             raise TrainingError(
                 "Sample grids need a decoder: give the recipe data.autoencoder, or set grid_every to 0."
             )
-        made = self.sample(batch, draws.normal(*batch["target_latent"].shape[1:]))
+        made = self.sample(batch, draws.normal(*self.noise_shape(batch)))
         return [autoencoder.decode(latent) for latent in (*self.shown(batch), made)]
 
 
 def build_unet(base: Path | SmallUNet, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
     """A small UNet with fresh weights, or a trained one."""
-    return base.build(seed, family) if isinstance(base, SmallUNet) else trained_unet(base)
+    return base.build(seed, family) if isinstance(base, SmallUNet) else widened(trained_unet(base), family)
 
 
 @contextmanager

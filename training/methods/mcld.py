@@ -179,9 +179,7 @@ class MCLD(DualUNet):
     def _null_token(self) -> Tensor:
         if self.options.clip_vision is None:
             return torch.zeros(self.context_dim)
-        encoder = load_clip_vision(self.options.clip_vision)
-        # Zero pixels of the encoder's normalised input, as published: grey, not black.
-        return encoder.embed(torch.zeros(1, 3, encoder.side, encoder.side))[0]
+        return load_clip_vision(self.options.clip_vision).blank()
 
     def _mfca(self, image: Tensor, texture: Tensor, face: Tensor) -> MFCACondition:
         options = self.options

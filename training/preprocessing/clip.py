@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,6 +31,11 @@ class ClipVision(nn.Module):
         """The network's input, :func:`clip_pixels` → ``[B, D]`` on the CPU."""
         device = next(self.network.parameters()).device
         return self.network(pixel_values=pixels.to(device)).image_embeds.float().cpu()
+
+    def blank(self) -> Tensor:
+        """The embedding of zero pixels of the network's input, ``[D]``: grey, not black."""
+        with torch.no_grad():
+            return self.embed(torch.zeros(1, 3, self.side, self.side))[0]
 
 
 def clip_pixels(pictures: Tensor, side: int) -> Tensor:

@@ -19,6 +19,8 @@ from ..data.pictures import STRIDE
 from ..data.records import Record
 from ..errors import TrainingError
 from .clip import ClipVision, clip_pixels, load_clip_vision
+from .dino import Dino as DinoEncoder
+from .dino import load_dino
 from .step import Fields, Setup, SetupError, Step, tensor
 
 #: Crops that are encoded at once: eight pictures have about seventy.
@@ -35,13 +37,7 @@ class Latent(Step):
         self._encoder = _autoencoder(setup.vae, setup.device)
 
     def __call__(self, records: Sequence[Record]) -> list[Fields]:
-        for record in records:
-            height, width = record.image.shape[:2]
-            if height % STRIDE or width % STRIDE:
-                raise TrainingError(
-                    f"'{record.name}' is {height}×{width}, and latents need multiples of {STRIDE}. Give the data set "
-                    "a size, as deepfashion:FOLDER,size=512x352."
-                )
+        check_sides(records)
         return [{"latent": latent} for latent in by_size([record.image for record in records], self._encode)]
 
     def _encode(self, pictures: Tensor) -> Tensor:
@@ -66,6 +62,41 @@ class TextureLatent(Latent):
         if texture.shape[:2] == self._size:
             return texture
         return np.asarray(Image.fromarray(texture).resize(self._size, Image.Resampling.BICUBIC))
+
+
+class JointLatent(Latent):
+    """Latents of the pictures with black beside them, as PCDMs' inpainting model sees what it is given (Fig. 4)."""
+
+    gives, by_name = ("joint_latent",), True
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        check_sides(records)
+        joint = [np.concatenate([record.image, np.zeros_like(record.image)], 1) for record in records]
+        return [{"joint_latent": latent} for latent in by_size(joint, self._encode)]
+
+
+class CoarseLatent(Latent):
+    """Latents of what another model made of the pictures' people, see :mod:`training.coarse`."""
+
+    needs, gives = ("coarse",), ("coarse_latent",)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        latents = by_size([record.fields["coarse"] for record in records], self._encode)
+        return [{"coarse_latent": latent} for latent in latents]
+
+
+class Dino(Step):
+    """The pictures' DINOv2 tokens, in half precision."""
+
+    gives, network = ("dino",), "dino"
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._encoder = _dino(setup.dino, setup.device)
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        tokens = by_size([record.image for record in records], self._encoder)
+        return [{"dino": values.astype(np.float16)} for values in tokens]
 
 
 class Clip(Step):
@@ -114,6 +145,21 @@ class Regions(Clip):
         return [{"regions": values.numpy()} for values in regions]
 
 
+def check_sides(records: Sequence[Record]) -> None:
+    """Whether pictures can become latents.
+
+    Raises:
+        TrainingError: a side is no multiple of the latents' stride.
+    """
+    for record in records:
+        height, width = record.image.shape[:2]
+        if height % STRIDE or width % STRIDE:
+            raise TrainingError(
+                f"'{record.name}' is {height}×{width}, and latents need multiples of {STRIDE}. Give the data set a "
+                "size, as deepfashion:FOLDER,size=512x352."
+            )
+
+
 def by_size(pictures: Sequence[np.ndarray], encode: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
     """What ``encode`` makes of pictures uint8 ``[H, W, 3]``, those of one size together as ``[B, H, W, 3]`` in 0–1."""
     places = defaultdict(list)
@@ -140,3 +186,11 @@ def _autoencoder(path: Path, device: str) -> Autoencoder:
 @functools.lru_cache(maxsize=1)
 def _clip_vision(folder: Path, device: str) -> ClipVision:
     return load_clip_vision(folder).to(device)
+
+
+@functools.lru_cache(maxsize=1)
+def _dino(file: Path, device: str) -> DinoEncoder:
+    try:
+        return load_dino(file).to(device)
+    except TrainingError as error:
+        raise SetupError(str(error)) from error

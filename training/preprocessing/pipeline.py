@@ -19,6 +19,7 @@ OPTIONS = {
     "faces": "--faces",
     "vae": "--vae",
     "clip_vision": "--clip-vision",
+    "dino": "--dino",
 }
 
 
@@ -110,9 +111,11 @@ def _with_option(field: str) -> str:
 
 
 def possible_steps(setup: Setup, fields: Collection[str]) -> list[str]:
-    """The steps that can be done with some networks, of records that have some fields."""
+    """The steps that can be done with some networks, of records that have some fields, and need not be named."""
     have, possible = set(fields), []
     for name, step in STEPS.items():
+        if step.by_name:
+            continue
         if (step.network is None or getattr(setup, step.network) is not None) and set(step.needs) <= have:
             possible.append(name)
             have |= set(step.gives)

@@ -31,6 +31,7 @@ class Setup:
         faces: a folder of insightface's models, antelopev2 for MCLD.
         vae: an autoencoder, as :func:`~training.autoencoders.load_autoencoder` reads it.
         clip_vision: a folder of transformers' CLIP image encoder.
+        dino: a safetensors file of DINOv2.
         texture_size: side of the square that texture maps are brought to before they become latents, in pixels.
         device: where networks work.
     """
@@ -41,6 +42,7 @@ class Setup:
     faces: Path | None = None
     vae: Path | None = None
     clip_vision: Path | None = None
+    dino: Path | None = None
     texture_size: int = 512
     device: str = "cpu"
 
@@ -52,11 +54,13 @@ class Step(ABC):
         needs: fields it reads.
         gives: fields it computes; which of them are absent is its answer too.
         network: the attribute of :class:`Setup` that it cannot do without.
+        by_name: whether it is done only where it is named: one method alone reads what it gives.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[tuple[str, ...]] = ()
     network: ClassVar[str | None] = None
+    by_name: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         self.device = setup.device

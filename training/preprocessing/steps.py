@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import TrainingError
-from .embedding_steps import Clip, Latent, Regions, TextureClip, TextureLatent
+from .embedding_steps import Clip, CoarseLatent, Dino, JointLatent, Latent, Regions, TextureClip, TextureLatent
 from .person_steps import Face, FaceBox, Iuv, Keypoints, Parse, Texture
 from .step import Step
 
@@ -17,6 +17,9 @@ STEPS: dict[str, type[Step]] = {
     "texture": Texture,
     "latent": Latent,
     "texture_latent": TextureLatent,
+    "joint_latent": JointLatent,
+    "coarse_latent": CoarseLatent,
+    "dino": Dino,
     "clip": Clip,
     "texture_clip": TextureClip,
     "regions": Regions,
