@@ -40,9 +40,9 @@ class Heads:
             raise ValueError(f"a level {uneven} wide cannot be cut into {rule}")
         return tuple(cut if self.number else width // cut for width in widths)
 
-    def metadata(self) -> dict[str, str]:
-        """What a file's header says of them; nothing for Stable Diffusion 1.x's."""
-        if self == SD1.heads:
+    def metadata(self, family: "UNetFamily | None" = None) -> dict[str, str]:
+        """What a file's header says of them; nothing for the family's own, Stable Diffusion 1.x where none is given."""
+        if self == (family or SD1).heads:
             return {}
         return {HEADS_KEY: str(self.number)} if self.number else {HEAD_WIDTH_KEY: str(self.width)}
 
