@@ -64,7 +64,9 @@ def write_coarse(
     """
     from tqdm import tqdm
 
-    begin(out, people, settings | {"complete_fields": sorted(people.complete_fields)}, "shards", UNIT)
+    begin(
+        out, people, settings | {"complete_fields": sorted(people.complete_fields - {"coarse_latent"})}, "shards", UNIT
+    )
     with alone(out):
         atomic.clear(out)
         units = left_to_do(out, people.names, "shards", UNIT)
@@ -84,8 +86,10 @@ def _records(people: OnePairEach, predictor: Predictor, names: Sequence[str], ba
         made = predictor.predict([(people.record(people.source[record.name]), record) for record in wanted])
         coarse = {record.name: picture for record, picture in zip(wanted, made, strict=True)}
         for record in part:
+            # Of another predictor's pictures, if there were any.
+            fields = {name: record.fields[name] for name in record.fields if name not in ("coarse", "coarse_latent")}
             extra = {"coarse": coarse[record.name]} if record.name in coarse else {}
-            yield replace(record, fields={**record.fields, **extra})
+            yield replace(record, fields=fields | extra)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -106,13 +106,15 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
     if text.startswith(FOLDER):
         return Folder(Path(text.removeprefix(FOLDER)).expanduser(), protocol, options.pattern)
     files = _weights_of(text)
-    absent = next((file for file in files if not file.is_file()), None)
-    if text != AUTOENCODER and (absent or not files):
+    if text != AUTOENCODER and not files:
         raise TrainingError(
-            f"There is no predictor '{text}'{f': no file {absent}' if absent and files[0] != Path(text) else ''}. Give "
-            "copy, garment-mean, oracle, target, autoencoder, folder:PATH, the weights of a trained model, "
-            "training-free: and such weights, pcdms:INPAINTING,PRIOR, or refined:REFINING,PREDICTOR."
+            f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
+            "autoencoder, folder:PATH, the weights of a trained model, training-free: and such weights, "
+            "pcdms:INPAINTING,PRIOR, or refined:REFINING,PREDICTOR."
         )
+    absent = next((file for file in files if not file.is_file()), None)
+    if absent is not None:
+        raise TrainingError(f"There is no file '{absent}' of the predictor '{text}'. Give the weights of a run.")
     if options.autoencoder is None:
         raise TrainingError(f"'{text}' makes latents. Give the autoencoder it was trained with: --autoencoder FILE.")
     return _of_weights(text, files, options, protocol, steps)
@@ -122,32 +124,33 @@ def _of_weights(
     text: str, files: list[Path], options: argparse.Namespace, protocol: Protocol, steps: int | None
 ) -> Predictor:
     """A predictor that makes latents."""
-    from ..autoencoders import load_autoencoder
-    from ..sampling import Trained, load_predictor
-
     file, sampling = options.autoencoder.expanduser(), {"batch": options.batch, **_sampling(options, steps)}
+    if not text.startswith((TRAINING_FREE, PCDMS, REFINED)) and text != AUTOENCODER:
+        from ..sampling import load_predictor
+
+        return load_predictor(files[0], file, **sampling)
+    from ..autoencoders import load_autoencoder
+
+    autoencoder = load_autoencoder(file)
     if text == AUTOENCODER:
         from .autoencoded import Autoencoded
 
-        return Autoencoded(load_autoencoder(file))
-    if text.startswith(TRAINING_FREE):
-        from ..training_free import load_training_free
+        return Autoencoded(autoencoder)
+    from ..pcdms import load_prior_and_inpainting, load_refining
+    from ..sampling import Trained
 
-        said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
-        method = load_training_free(files[0], _use(said[0] if said else ""))
-        return Trained(said[0] if said else "HPFA, training-free", method, load_autoencoder(file), **sampling)
     if text.startswith(PCDMS):
-        from ..pcdms import load_prior_and_inpainting
-
-        return Trained("PCDMs", load_prior_and_inpainting(*files), load_autoencoder(file), **sampling)
+        return Trained("PCDMs", load_prior_and_inpainting(*files), autoencoder, **sampling)
     if text.startswith(REFINED):
-        from ..pcdms import load_refining
         from .refined import Refined
 
         coarse = open_predictor(text.removeprefix(REFINED).partition(",")[2], options, protocol, steps)
-        refining = load_refining(files[0])
-        return Refined(f"{coarse.name}, refined", coarse, refining, load_autoencoder(file), **sampling)
-    return load_predictor(files[0], file, **sampling)
+        return Refined(f"{coarse.name}, refined", coarse, load_refining(files[0]), autoencoder, **sampling)
+    from ..training_free import load_training_free
+
+    said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
+    method = load_training_free(files[0], _use(said[0] if said else ""))
+    return Trained(said[0] if said else "HPFA, training-free", method, autoencoder, **sampling)
 
 
 def _use(text: str):

@@ -138,7 +138,9 @@ class PCDMsStage(Diffusion):
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors = {DENOISING + key: value for key, value in self.denoising.state_dict().items()}
-        header = stage_metadata(self.stage, self.options.schedule.prediction) | self.heads.metadata(FAMILIES[self.stage])
+        header = stage_metadata(self.stage, self.options.schedule.prediction) | self.heads.metadata(
+            FAMILIES[self.stage]
+        )
         return tensors | dict(self.modules_.state_dict()), header
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
