@@ -18,7 +18,7 @@ from mannequin.nodes.errors import NodeError
 from mannequin.nodes.pcdms import MannequinPCDMsJoint, MannequinPCDMsTarget
 from mannequin.nodes.pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
 from PIL import Image
-from small import difference, model, random
+from small import difference, dino_output, model, random
 
 from devtools import parity, untrained
 
@@ -272,9 +272,10 @@ class TestErrors:
             ("inpainting", None, "No embedding is connected"),
             ("simplified", embedding(), "The simplified checkpoint takes no embedding"),
             ("inpainting", embedding(width=32), "a tensor of shape \\[1, 32\\]; one row of 64 numbers"),
+            ("inpainting", dino_output(64), "a class token as it comes out of DINOv2, .* Connect PCDMs Prior"),
             ("inpainting", embedding(rows=2), "joint 1, mask 1, joint_pose 3, embedding 2"),
         ],
-        ids=["none", "too many", "of another CLIP", "rows"],
+        ids=["none", "too many", "of another CLIP", "of DINOv2", "rows"],
     )
     def test_embeddings(self, nets, stage, given, words):
         with pytest.raises(NodeError, match=f"PCDMs Conditioning: .*{words}"):

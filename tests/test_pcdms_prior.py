@@ -17,7 +17,7 @@ from mannequin.nodes.pcdms_prior import MannequinPCDMsPrior, sampled
 from mannequin.preprocessors.coordinates import pose_coordinates
 from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
-from small import difference, random
+from small import difference, dino_output, random
 
 from devtools import parity, untrained
 
@@ -177,6 +177,7 @@ class TestNode:
         [
             ({"embedding": vector(width=32)}, r"tensor of shape \[1, 32\]; one row of 64 numbers"),
             ({"embedding": SimpleNamespace()}, "The embedding is nothing"),
+            ({"embedding": dino_output(64)}, "a class token as it comes out of DINOv2, which is 64 wide, too"),
             ({"embedding": SimpleNamespace(image_embeds=torch.full((1, 64), math.nan))}, "not numbers"),
             ({"target": to_pose_keypoint([frame(1), Frame(torch.zeros(0, 18, 3), 9, 9)])}, "nobody in frame 2"),
             ({"source": to_pose_keypoint([frame(1, 2)])}, "The source pose shows 2 people .* Choose Person"),
