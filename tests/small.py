@@ -146,8 +146,8 @@ def share_patches(monkeypatch, shared: bool = True) -> None:
 
 
 def dino(width: int):
-    """A DINOv2 of one layer, as Load DINOv2 gives it."""
-    shape = DinoShape(width, 1, 1, gated=False)
+    """A small DINOv2, as Load DINOv2 gives it."""
+    shape = DinoShape(width, 2, 1, gated=False)
     return load_dino(untrained.dino_state(shape), "dino", {HEADS_KEY: "1"}, BY_SCALE)
 
 

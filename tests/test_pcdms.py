@@ -272,14 +272,21 @@ class TestErrors:
             ("inpainting", None, "No embedding is connected"),
             ("simplified", embedding(), "The simplified checkpoint takes no embedding"),
             ("inpainting", embedding(width=32), "a tensor of shape \\[1, 32\\]; one row of 64 numbers"),
-            ("inpainting", dino_output(64), "a class token as it comes out of DINOv2, .* Connect PCDMs Prior"),
             ("inpainting", embedding(rows=2), "joint 1, mask 1, joint_pose 3, embedding 2"),
         ],
-        ids=["none", "too many", "of another CLIP", "of DINOv2", "rows"],
+        ids=["none", "too many", "of another CLIP", "rows"],
     )
     def test_embeddings(self, nets, stage, given, words):
         with pytest.raises(NodeError, match=f"PCDMs Conditioning: .*{words}"):
             conditions(nets, stage, joint(targets=3), given)
+
+    def test_an_embedding_of_dino(self, nets):
+        """Large is as wide as CLIP ViT-H/14; the width of CLIP's own tokens says nothing."""
+        with pytest.raises(NodeError, match="is a class token as it comes out of DINOv2, .* 64 wide.* PCDMs Prior"):
+            conditions(nets, given=dino_output(64))
+        clip = build_clip_vision(2, 64).encode_image(picture(), crop=False)
+        assert clip.last_hidden_state.shape[-1] == 64
+        assert torch.equal(conditions(nets, given=clip)[0][0][1][INPUTS].vector, clip.image_embeds)
 
     def test_another_image_encoder(self, nets):
         with pytest.raises(NodeError, match="tokens are 32 wide, and these weights take 64"):

@@ -177,7 +177,6 @@ class TestNode:
         [
             ({"embedding": vector(width=32)}, r"tensor of shape \[1, 32\]; one row of 64 numbers"),
             ({"embedding": SimpleNamespace()}, "The embedding is nothing"),
-            ({"embedding": dino_output(64)}, "a class token as it comes out of DINOv2, which is 64 wide, too"),
             ({"embedding": SimpleNamespace(image_embeds=torch.full((1, 64), math.nan))}, "not numbers"),
             ({"target": to_pose_keypoint([frame(1), Frame(torch.zeros(0, 18, 3), 9, 9)])}, "nobody in frame 2"),
             ({"source": to_pose_keypoint([frame(1, 2)])}, "The source pose shows 2 people .* Choose Person"),
@@ -187,6 +186,10 @@ class TestNode:
     def test_bad_input_is_a_sentence(self, prior, given, sentence):
         with pytest.raises(NodeError, match=f"PCDMs Prior: .*{sentence}"):
             run(prior, **given)
+
+    def test_an_embedding_of_dino(self, prior):
+        with pytest.raises(NodeError, match="^PCDMs Prior: .* class token as it comes out of DINOv2, .* ViT-H/14"):
+            run(prior, dino_output(64))
 
     def test_no_frame(self):
         with pytest.raises(ConditionError, match="The target pose has no frame"):
