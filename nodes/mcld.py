@@ -16,7 +16,7 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
-from ..model_patches.weight_kinds.mcld import MCLD_MODEL
+from ..model_patches.weight_kinds.mcld import CONVERTED, MCLD_MODEL
 from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
 from ..preprocessors.texture_lookup import look_up
@@ -49,7 +49,7 @@ class MannequinLoadMCLD(io.ComfyNode):
             description=(
                 "Loads MCLD from a safetensors file in models/mannequin: its UNet, ready to sample (v-prediction, zero "
                 "terminal SNR), ReferenceNet, and what lies between. Make the file from the published weights with "
-                "'python -m training.convert mcld FOLDER OUT'."
+                f"{CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(

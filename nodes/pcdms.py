@@ -9,7 +9,7 @@ from torch import Tensor
 from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
-from ..model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, PCDMS_REFINING
+from ..model_patches.weight_kinds.pcdms_unets import CONVERTED, PCDMS_INPAINTING, PCDMS_REFINING
 from ..preprocessors.images import check_image, squashed
 from .checks import check_rows
 from .errors import names_itself
@@ -47,7 +47,7 @@ class MannequinLoadPCDMsInpainting(io.ComfyNode):
             description=(
                 "Loads PCDMs' inpainting model, or the simplified checkpoint, from a safetensors file in "
                 "models/mannequin: its UNet, ready to sample, and what stands beside it. Make the file from the "
-                "published weights with 'python -m training.convert pcdms FOLDER OUT'."
+                f"published weights with {CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(
@@ -81,7 +81,7 @@ class MannequinLoadPCDMsRefining(io.ComfyNode):
             category="Mannequin/PCDMs",
             description=(
                 "Loads PCDMs' refining model from a safetensors file in models/mannequin. It refines the result of any "
-                "method. Make the file from the published weights with 'python -m training.convert pcdms FOLDER OUT'."
+                f"method. Make the file from the published weights with {CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(

@@ -15,6 +15,7 @@ from ..model_patches.errors import PatchError
 from ..model_patches.networks.prior import Prior
 from ..model_patches.unclip import guided, unclip
 from ..model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR, PRIOR
+from ..model_patches.weight_kinds.pcdms_unets import CONVERTED
 from ..preprocessors.coordinates import NUMBERS, pose_coordinates
 from ..preprocessors.keypoints import from_pose_keypoint
 from .checks import check_rows
@@ -36,7 +37,7 @@ class MannequinLoadPCDMsPrior(io.ComfyNode):
             category="Mannequin/PCDMs",
             description=(
                 "Loads PCDMs' prior from a safetensors file in models/mannequin. Make the file from the published "
-                "weights with 'python -m training.convert pcdms FOLDER OUT'."
+                f"weights with {CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(

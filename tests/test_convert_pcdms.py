@@ -8,6 +8,7 @@ from published_pcdms import NAMES, our_state, published_state, save
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from devtools.host import ROOT
 from model_patches.published_pcdms import STAGES, our_name, stage_in_name, stage_of
 from model_patches.weight_kinds import check
 from model_patches.weight_kinds.pcdms_unets import stage_metadata
@@ -232,6 +233,16 @@ def _is_complete(path, stage: str) -> None:
     state = {our_name(stage, key): torch.empty(shape, device="meta") for key, shape in shapes.items()}
     assert len(state) == len(shapes)
     check(convert_pcdms.KINDS[stage], state, path.name, stage_metadata(stage))
+
+
+def test_the_example_graphs_load_what_is_written():
+    nodes = [
+        node
+        for path in (ROOT / "workflows").glob("pcdms*.json")
+        for node in json.loads(path.read_text(encoding="utf-8"))["nodes"]
+        if node["type"].startswith("MannequinLoadPCDMs")
+    ]
+    assert {node["widgets_values"][0] for node in nodes} == set(convert_pcdms.NAMES.values())
 
 
 def test_names_that_say_a_stage():

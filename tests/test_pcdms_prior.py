@@ -188,9 +188,7 @@ class TestNode:
             run(prior, **given)
 
     def test_an_embedding_of_dino(self, prior):
-        with pytest.raises(
-            NodeError, match="^PCDMs Prior: .* class token as it comes out of DINOv2.* CLIP these"
-        ):
+        with pytest.raises(NodeError, match="^PCDMs Prior: .* class token as it comes out of DINOv2.* CLIP these"):
             run(prior, dino_output(64))
 
     def test_no_frame(self):

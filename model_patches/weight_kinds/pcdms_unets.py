@@ -10,8 +10,10 @@ from torch import nn
 
 from ..networks.pcdms import METHOD, PCDMs, PCDMsShape
 from ..unet_family import SD2, Beside
-from .kind import DENOISING, METHOD_KEY, Metadata, State, UNetPart, WeightKind, dtype_of, header, shapes_of
+from .kind import DENOISING, METHOD_KEY, Metadata, State, UNetPart, WeightKind, by_training, dtype_of, header, shapes_of
 
+#: What makes our files of the published ones.
+CONVERTED = by_training("convert pcdms FOLDER OUT")
 #: Of which stage a file is, in its header.
 STAGE_KEY = "mannequin.pcdms_stage"
 INPAINTING, REFINING, SIMPLIFIED = "inpainting", "refining", "simplified"
@@ -50,7 +52,7 @@ def _kind(name: str, *stages: str) -> WeightKind:
         name=f"PCDMs {name}",
         what=f"PCDMs' weights of {name}",
         node=f"Load PCDMs {name.capitalize()}",
-        advice="A PCDMs weight file is made by 'python -m training.convert pcdms FOLDER OUT'",
+        advice=f"A PCDMs weight file is made by {CONVERTED}",
         mend="Convert the published file again.",
         recognise=lambda keys, metadata: metadata.get(METHOD_KEY) == METHOD and metadata.get(STAGE_KEY) in stages,
         unets=_unets,
