@@ -25,8 +25,8 @@ SMALL = UNetLayout((32, 64, 64, 64), (True, True, True, False), 2, 64, linear=Fa
 #: The published face projector, and a small one.
 FACE = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
 SMALL_FACE = ResamplerShape(512, 64, 64, 4, 2, 16, 128, 64)
-#: Levels of the published pose encoders, which are of one architecture, and of a small one.
-POSE, SMALL_POSE = (16, 32, 96, 256), (16, 16, 24, 32)
+#: Levels of a small pose encoder.
+SMALL_POSE = (16, 16, 24, 32)
 #: The published prior, and a small one of embeddings that the pack's untrained image encoder gives.
 PRIOR = PriorShape(1024, 2048, 32, 20)
 SMALL_PRIOR = PriorShape(64, 32, 4, 2, pose_hidden=24, pose_features=40)
