@@ -5,8 +5,10 @@ Wires are pairs of a node and an output's name; ``nets`` has those of everything
 
 from .graph_drawing import Drawn, Graph, from_hub
 
-INPAINTING, REFINING, SIMPLIFIED = "pcdms_inpainting.safetensors", "pcdms_refining.safetensors", "pcdms.safetensors"
-PRIOR, DINO, CLIP = "pcdms_prior.safetensors", "dinov2_giant.safetensors", "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
+PRIOR, INPAINTING, REFINING, SIMPLIFIED = (
+    f"pcdms_{stage}.safetensors" for stage in ("prior", "inpainting", "refining", "simplified")
+)
+DINO, CLIP = "dinov2_giant.safetensors", "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 VAE = "vae-ft-mse-840000-ema-pruned.safetensors"
 SIDE, STEPS, GUIDANCE, RESCALE = 512, 20, 2.0, 2.0
 #: Sampler and scheduler of a KSampler that come nearest to the published UniPC.

@@ -25,6 +25,8 @@ SMALL = UNetLayout((32, 64, 64, 64), (True, True, True, False), 2, 64, linear=Fa
 #: The published face projector, and a small one.
 FACE = ResamplerShape(512, 1280, 1280, 20, 4, 16, 5120, 768)
 SMALL_FACE = ResamplerShape(512, 64, 64, 4, 2, 16, 128, 64)
+#: Levels of a small pose encoder.
+SMALL_POSE = (16, 16, 24, 32)
 #: The published prior, and a small one of embeddings that the pack's untrained image encoder gives.
 PRIOR = PriorShape(1024, 2048, 32, 20)
 SMALL_PRIOR = PriorShape(64, 32, 4, 2, pose_hidden=24, pose_features=40)
@@ -41,7 +43,7 @@ def mcld_state(
         for key, shape in unet.items()
         if key.endswith("attn1.to_q.weight")
     }
-    shape = MCLDShape(sites, layout.context_dim, face, (16, 16, 24, 32), layout.widths[0])
+    shape = MCLDShape(sites, layout.context_dim, face, SMALL_POSE, layout.widths[0])
     with torch.device("meta"):
         modules = {key: tuple(tensor.shape) for key, tensor in MCLD(shape).state_dict().items()}
     shapes = {
@@ -53,13 +55,14 @@ def mcld_state(
 
 
 def pcdms_state(
-    stage: str, seed: int = 0, layout: UNetLayout | None = None
+    stage: str, seed: int = 0, layout: UNetLayout | None = None, pose_widths: tuple[int, ...] = SMALL_POSE
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header of a weight file of PCDMs' second or third stage, or simplified, with seeded random weights.
 
     Args:
         layout: of a UNet of the second generation; by default a small one, whose context is as wide as what the pack's
             untrained image encoder gives.
+        pose_widths: levels of the pose encoder, where the stage has one.
     """
     family = FAMILIES[stage]
     if layout is None:
@@ -69,7 +72,7 @@ def pcdms_state(
             in_channels=family.beside.channels(SMALL.out_channels),
             class_dim=SMALL.context_dim if family.class_embedding else 0,
         )
-    poses = ((16, 16, 24, 32), layout.widths[0]) if family.beside.maps else ()
+    poses = (pose_widths, layout.widths[0]) if family.beside.maps else ()
     shape = PCDMsShape(layout.context_dim, 48, layout.context_dim, *poses)
     with torch.device("meta"):
         modules = {key: tuple(tensor.shape) for key, tensor in PCDMs(shape).state_dict().items()}

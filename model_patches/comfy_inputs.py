@@ -128,8 +128,8 @@ def _fitting(given: Tensor, noise: Tensor, what: str) -> Tensor:
 def _check_context(inputs: Inputs, context: Tensor | None) -> None:
     if not inputs.null and context is not None and not context.any():
         raise PatchError(
-            "Its positive arrives with zeros for tokens: ConditioningZeroOut keeps the pose and the embedding, and is "
-            "not this method's null condition. Connect this node's own negative."
+            "Its positive arrives with zeros for tokens: ConditioningZeroOut keeps what stands beside them (picture, "
+            "pose, embedding), and is not this method's null condition. Connect this node's own negative."
         )
 
 

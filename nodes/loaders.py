@@ -8,7 +8,7 @@ from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_small_sd import load_clip_vision
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.weight_kinds.small_clip import SMALL_CLIP
-from ..model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
+from ..model_patches.weight_kinds.truepose import TRAINED, TRUEPOSE, TRUEPOSE_MODEL
 from .errors import names_itself
 from .model_files import any_name, files_of_kind, read_weights
 from .types import TruePoseWeights
@@ -58,8 +58,8 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
             display_name="Load TruePose Model",
             category="Mannequin/TruePose",
             description=(
-                "Loads a trained TruePose from a safetensors file that 'python -m training.train' wrote: TargetNet, "
-                "ready to sample, SourceNet, and what lies between. The pack's own demo weights are such a file."
+                "Loads a trained TruePose from one safetensors file: TargetNet, ready to sample, SourceNet, and what "
+                f"lies between. The pack's own demo weights are such a file; others are written by {TRAINED}."
             ),
             inputs=[
                 io.Combo.Input(

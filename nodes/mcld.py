@@ -16,11 +16,12 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.conditions import MFCACondition
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.mcld import MCLD
-from ..model_patches.weight_kinds.mcld import MCLD_MODEL
+from ..model_patches.weight_kinds.mcld import CONVERTED, MCLD_MODEL
 from ..preprocessors.face_embedding import REGION_MODEL
 from ..preprocessors.images import check_image
 from ..preprocessors.texture_lookup import look_up
 from .checks import as_pose_picture, check_numbers, check_rows, latent_samples
+from .embeddings import clip_embedding
 from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import any_name, files_of_kind, read_weights
@@ -48,7 +49,7 @@ class MannequinLoadMCLD(io.ComfyNode):
             description=(
                 "Loads MCLD from a safetensors file in models/mannequin: its UNet, ready to sample (v-prediction, zero "
                 "terminal SNR), ReferenceNet, and what lies between. Make the file from the published weights with "
-                "'python -m training.convert mcld FOLDER OUT'."
+                f"{CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(
@@ -107,7 +108,9 @@ class MannequinMCLDConditioning(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, mcld, clip_vision, image, texture, face=None) -> io.NodeOutput:
-        photo, dressed = (_clip_token(clip_vision, picture) for picture in (image, texture))
+        # MCLD squashes whole pictures.
+        pictures = (check_image(picture) for picture in (image, texture))
+        photo, dressed = (clip_embedding(clip_vision, picture)[:, None].cpu() for picture in pictures)
         faces = _face_tokens(mcld, face)
         rows = check_rows(
             {"image": len(photo), "texture": len(dressed), "face": len(faces)},
@@ -116,13 +119,6 @@ class MannequinMCLDConditioning(io.ComfyNode):
         tokens = Tokens(*(given.expand(rows, -1, -1) for given in (photo, dressed, faces)))
         positive, negative = ([[torch.zeros(1, 1, photo.shape[-1]), mark]] for mark in ({}, {NULL: True}))
         return io.NodeOutput(positive, negative, tokens, [[photo, {}]])
-
-
-def _clip_token(clip_vision, image: Tensor) -> Tensor:
-    """The projected, pooled embedding ``[B, 1, D]`` of whole pictures: MCLD squashes and crops nothing away."""
-    token = clip_vision.encode_image(check_image(image), crop=False).image_embeds[:, None].float().cpu()
-    check_numbers(token, "The CLIP embedding")
-    return token
 
 
 def _face_tokens(mcld, face) -> Tensor:

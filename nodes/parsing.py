@@ -11,6 +11,7 @@ from ..preprocessors.overlay import overlay
 from ..preprocessors.parsers import parse
 from ..preprocessors.regions import region_crops
 from ..preprocessors.selection import select
+from .embeddings import clip_embedding
 from .errors import names_itself
 from .inputs import people_inputs, person_input
 from .progress import per_picture
@@ -202,8 +203,7 @@ class MannequinEncodeRegions(io.ComfyNode):
         step = per_picture(len(crops))
         embeddings: torch.Tensor | None = None
         for row, label, crop in crops:
-            # crop=False keeps the whole rectangle: CLIP's own preprocessing would cut off head and feet.
-            embedding = clip_vision.encode_image(crop, crop=False).image_embeds[0].float()
+            embedding = clip_embedding(clip_vision, crop)[0]
             if embeddings is None:
                 embeddings = torch.zeros(len(image), len(parsing.names), embedding.shape[-1])
             embeddings[row, label] = embedding

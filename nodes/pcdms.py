@@ -9,7 +9,7 @@ from torch import Tensor
 from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
-from ..model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, PCDMS_REFINING
+from ..model_patches.weight_kinds.pcdms_unets import CONVERTED, PCDMS_INPAINTING, PCDMS_REFINING
 from ..preprocessors.images import check_image, squashed
 from .checks import check_rows
 from .errors import names_itself
@@ -47,7 +47,7 @@ class MannequinLoadPCDMsInpainting(io.ComfyNode):
             description=(
                 "Loads PCDMs' inpainting model, or the simplified checkpoint, from a safetensors file in "
                 "models/mannequin: its UNet, ready to sample, and what stands beside it. Make the file from the "
-                "published weights with 'python -m training.convert pcdms FOLDER OUT'."
+                f"published weights with {CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(
@@ -81,7 +81,7 @@ class MannequinLoadPCDMsRefining(io.ComfyNode):
             category="Mannequin/PCDMs",
             description=(
                 "Loads PCDMs' refining model from a safetensors file in models/mannequin. It refines the result of any "
-                "method. Make the file from the published weights with 'python -m training.convert pcdms FOLDER OUT'."
+                f"method. Make the file from the published weights with {CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(
@@ -135,6 +135,8 @@ class MannequinPCDMsJoint(io.ComfyNode):
     def execute(cls, image, source_pose, target_pose, width: int, height: int) -> io.NodeOutput:
         given = {"image": image, "source_pose": source_pose, "target_pose": target_pose}
         halves = {name: squashed(check_image(picture), width, height) for name, picture in given.items()}
+        for name, whose in (("source_pose", "source"), ("target_pose", "target")):
+            _check_drawn(halves[name], whose)
         check_rows(
             {name: len(half) for name, half in halves.items()},
             "Each is one for all, or as many as the others (RepeatImageBatch, ImageFromBatch).",
@@ -146,6 +148,16 @@ class MannequinPCDMsJoint(io.ComfyNode):
             torch.cat([photo, torch.zeros_like(photo)], 2),
             mask,
             _side_by_side(halves["source_pose"], halves["target_pose"]),
+        )
+
+
+def _check_drawn(poses: Tensor, whose: str) -> None:
+    """Raise where a picture of a pose ``[B, H, W, 3]`` has no skeleton on it."""
+    blank = (~poses.flatten(1).any(1)).nonzero().flatten().tolist()
+    if blank:
+        raise PatchError(
+            f"Picture {blank[0] + 1} of the {whose} pose is black: nobody was found there. Take a photo in which the "
+            "pose's node finds a person; pose_strength 0 of PCDMs Conditioning is what leaves poses out."
         )
 
 

@@ -12,7 +12,8 @@ from ..model_patches.comfy_inputs import INPUTS, Inputs
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.pcdms import PCDMs
 from ..preprocessors.images import check_image, squashed
-from .checks import HALF_VAE, as_mask, as_pose_picture, check_numbers, check_rows, described
+from .checks import HALF_VAE, as_mask, as_pose_picture, check_numbers, check_rows
+from .embeddings import as_embedding
 from .errors import name_of, names_itself
 from .pcdms import side_inputs
 from .types import PCDMsWeights
@@ -241,11 +242,5 @@ def _embedding(network: PCDMs, embedding: Any) -> Tensor | None:
         return None
     if not network.class_dim:
         raise PatchError("The simplified checkpoint takes no embedding. Disconnect it, or choose the second stage.")
-    vector = getattr(embedding, "image_embeds", None)
-    if not isinstance(vector, Tensor) or vector.ndim != 2 or vector.shape[-1] != network.class_dim:
-        raise PatchError(
-            f"The embedding is {described(vector)}; one row of {network.class_dim} numbers for each target is needed. "
-            "Connect PCDMs Prior, with the CLIP these weights were trained with (ViT-H/14 for the published ones)."
-        )
-    check_numbers(vector, "The embedding")
-    return vector.float().cpu()
+    mend = "Connect PCDMs Prior, with the CLIP these weights were trained with (ViT-H/14 for the published ones)."
+    return as_embedding(embedding, network.class_dim, "target", mend).cpu()

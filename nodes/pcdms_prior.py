@@ -15,9 +15,11 @@ from ..model_patches.errors import PatchError
 from ..model_patches.networks.prior import Prior
 from ..model_patches.prior_sampling import sample_embedding
 from ..model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR, PRIOR
+from ..model_patches.weight_kinds.pcdms_unets import CONVERTED
 from ..preprocessors.coordinates import NUMBERS, pose_coordinates
 from ..preprocessors.keypoints import from_pose_keypoint
-from .checks import check_numbers, check_rows, described
+from .checks import check_rows
+from .embeddings import as_embedding
 from .errors import names_itself
 from .model_files import any_name, files_of_kind, read_weights
 from .progress import per_picture
@@ -35,7 +37,7 @@ class MannequinLoadPCDMsPrior(io.ComfyNode):
             category="Mannequin/PCDMs",
             description=(
                 "Loads PCDMs' prior from a safetensors file in models/mannequin. Make the file from the published "
-                "weights with 'python -m training.convert pcdms FOLDER OUT'."
+                f"weights with {CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(
@@ -156,14 +158,8 @@ class MannequinPCDMsPrior(io.ComfyNode):
 
 def _vector(network: Prior, embedding: Any) -> Tensor:
     """The source's embedding ``[B, embedding]``."""
-    vector, width = getattr(embedding, "image_embeds", None), network.shape.embedding
-    if not isinstance(vector, Tensor) or vector.ndim != 2 or vector.shape[-1] != width:
-        raise PatchError(
-            f"The embedding is {described(vector)}; one row of {width} numbers for each source is needed. Encode the "
-            "photo with the CLIP these weights were trained with (ViT-H/14 for the published ones)."
-        )
-    check_numbers(vector, "The embedding")
-    return vector.float()
+    mend = "Encode the photo with the CLIP these weights were trained with (ViT-H/14 for the published ones)."
+    return as_embedding(embedding, network.shape.embedding, "source", mend)
 
 
 def _noise(rows: int, steps: int, width: int, seed: int) -> Tensor:

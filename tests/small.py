@@ -9,6 +9,7 @@ import comfy.utils
 import torch
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import context_width, transformer_blocks
+from mannequin.model_patches.comfy_dino import load_dino
 from mannequin.model_patches.comfy_networks import host_operations, host_patcher
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, seed_weights
 from mannequin.model_patches.comfy_source import SourceNet
@@ -19,10 +20,13 @@ from mannequin.model_patches.conditions import (
     MFCACondition,
     ReferenceCondition,
 )
+from mannequin.model_patches.dino import BY_SCALE, HEADS_KEY, DinoShape
 from mannequin.model_patches.networks.mcld import MCLD, MCLDShape
 from mannequin.model_patches.networks.resampler import ResamplerShape
 from mannequin.model_patches.scope import Scope
 from mannequin.model_patches.source import width_of
+
+from devtools import untrained
 
 SIZES = {"sd15": SmallSD(width=32, context_dim=32, heads=2), "sdxl": SmallSD(width=32, context_dim=32, xl=True)}
 #: A latent with odd sides: levels of the UNet round up.
@@ -139,3 +143,14 @@ def share_patches(monkeypatch, shared: bool = True) -> None:
 
     if shared:
         monkeypatch.setattr(comfy.model_patcher, "copy", SimpleNamespace(deepcopy=containers, copy=copy.copy))
+
+
+def dino(width: int):
+    """A small DINOv2, as Load DINOv2 gives it."""
+    shape = DinoShape(width, 2, 1, gated=False)
+    return load_dino(untrained.dino_state(shape), "dino", {HEADS_KEY: "1"}, BY_SCALE)
+
+
+def dino_output(width: int):
+    """What CLIP Vision Encode gives of a DINOv2 whose tokens are so wide."""
+    return dino(width).encode_image(random(1, 8, 8, 3).clamp(0, 1), crop=False)

@@ -1,6 +1,8 @@
 """Published files to ours: what is right converts, what is wrong is named, nothing is half written."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from devtools import untrained
+from devtools.host import ROOT
 from model_patches.published_mcld import KINDS, kind_of, our_name, site_of
 from model_patches.unet_layout import UNetLayout
 from training import convert, safetensors_stream
@@ -208,3 +211,11 @@ def test_sites_are_the_hosts():
     assert site_of("down_blocks.1.attentions.1").key == "input_5_0"
     assert site_of("mid_block.attentions.0").key == "middle_0_0"
     assert site_of("up_blocks.3.attentions.2").key == "output_11_0"
+
+
+def test_it_needs_pytorch_alone(tmp_path):
+    """As the help pages promise to whom has a ComfyUI and no environment for training."""
+    program = "import sys, training.convert; sys.stdout.write(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    brought = {name.split(".")[0] for name in done.stdout.split()}
+    assert "torch" in brought and not brought & {"comfy", "safetensors", "diffusers", "accelerate", "pydantic", "ray"}

@@ -1,45 +1,18 @@
 """PCDMs' published DeepSpeed files to ours: stages by their keys, what is wrong is named, nothing is half written."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
+from published_pcdms import NAMES, our_state, published_state, save
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from devtools import untrained
-from model_patches.networks.prior import PriorShape
+from devtools.host import ROOT
 from model_patches.published_pcdms import STAGES, our_name, stage_in_name, stage_of
-from model_patches.unet_layout import UNetLayout
 from model_patches.weight_kinds import check
-from model_patches.weight_kinds.pcdms_prior import PREFIX
-from model_patches.weight_kinds.pcdms_unets import FAMILIES, stage_metadata
+from model_patches.weight_kinds.pcdms_unets import stage_metadata
 from training import convert, convert_pcdms, safetensors_stream
-
-#: Published names, and what stands before their keys in place of ours.
-NAMES = {"prior": "s1_256.pt", "inpainting": "s2_512.pt", "refining": "s3_512.pt", "simplified": "pcdms_ckpt.pt"}
-THEIRS = {"denoising_unet.": "unet.", "image_projection.": "image_proj_model_p.", "pose_encoder.": "pose_proj."}
-#: Heads as wide as the published ones, which files of theirs cannot say.
-LAYOUT = UNetLayout((64, 64, 64, 64), (True, True, True, False), 1, 32, linear=True, in_channels=4)
-
-
-def our_state(stage: str) -> dict[str, torch.Tensor]:
-    if stage == "prior":
-        return untrained.prior_state(shape=PriorShape(32, 64, 1, 2, pose_hidden=8, pose_features=16))[0]
-    family = FAMILIES[stage]
-    sizes = replace(
-        LAYOUT, in_channels=family.beside.channels(4), class_dim=LAYOUT.context_dim if family.class_embedding else 0
-    )
-    return untrained.pcdms_state(stage, layout=sizes)[0]
-
-
-def published_key(stage: str, key: str) -> str:
-    if stage == "prior":
-        return key.removeprefix(PREFIX)
-    ours = next(start for start in THEIRS if key.startswith(start))
-    theirs = "image_proj_model." if stage == "simplified" and "image" in ours else THEIRS[ours]
-    return theirs + key.removeprefix(ours)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +22,7 @@ def ours() -> dict[str, dict[str, torch.Tensor]]:
 
 @pytest.fixture(scope="module")
 def published(ours) -> dict[str, dict[str, torch.Tensor]]:
-    return {
-        stage: {published_key(stage, key): tensor for key, tensor in state.items()} for stage, state in ours.items()
-    }
-
-
-def save(state: dict, path) -> None:
-    """As DeepSpeed does: weights beside what training goes on from."""
-    torch.save({"module": state, "global_steps": 10, "optimizer": None, "ds_version": "0.9.5"}, path)
+    return {stage: published_state(stage, state) for stage, state in ours.items()}
 
 
 @pytest.fixture
@@ -267,6 +233,16 @@ def _is_complete(path, stage: str) -> None:
     state = {our_name(stage, key): torch.empty(shape, device="meta") for key, shape in shapes.items()}
     assert len(state) == len(shapes)
     check(convert_pcdms.KINDS[stage], state, path.name, stage_metadata(stage))
+
+
+def test_the_example_graphs_load_what_is_written():
+    nodes = [
+        node
+        for path in (ROOT / "workflows").glob("pcdms*.json")
+        for node in json.loads(path.read_text(encoding="utf-8"))["nodes"]
+        if node["type"].startswith("MannequinLoadPCDMs")
+    ]
+    assert {node["widgets_values"][0] for node in nodes} == set(convert_pcdms.NAMES.values())
 
 
 def test_names_that_say_a_stage():

@@ -11,11 +11,13 @@ from mannequin.model_patches.comfy_small_sd import build_clip_vision, build_true
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.guidance import MannequinRegionBlendGuider
 from mannequin.nodes.mcld import MannequinApplyMFCA, MannequinApplyPoseGuider, MannequinMCLDConditioning
+from mannequin.nodes.parsing import MannequinEncodeRegions
 from mannequin.nodes.reference import MannequinApplyReference
 from mannequin.nodes.source import MannequinSourceNet
 from mannequin.nodes.truepose import MannequinApplyCAA, MannequinApplyHPFA, MannequinApplyPoseEncoder
 from mannequin.preprocessors.face_embedding import FaceEmbedding
-from small import APPLY, HPFA, body_mask, conditioning, difference, mcld_modules, model, random, sample, source
+from mannequin.preprocessors.labels import Parsing
+from small import APPLY, HPFA, body_mask, conditioning, difference, dino, mcld_modules, model, random, sample, source
 
 #: A small picture: latents of HEIGHT × WIDTH.
 HEIGHT, WIDTH = 6, 4
@@ -345,6 +347,14 @@ class TestMCLDConditioning:
         white = torch.ones(1, 8, 8, 3)
         with pytest.raises(NodeError, match="^MCLD Conditioning: The CLIP embedding holds values that are not numbers"):
             MannequinMCLDConditioning.execute(mcld=modules, clip_vision=broken, image=white, texture=white)
+
+    def test_dino_in_clips_place(self, modules):
+        """DINOv2 base is as wide as CLIP ViT-L/14."""
+        white = torch.ones(1, 8, 8, 3)
+        with pytest.raises(NodeError, match="^MCLD Conditioning: The CLIP embedding is a class token .* Load CLIP Vi"):
+            MannequinMCLDConditioning.execute(mcld=modules, clip_vision=dino(32), image=white, texture=white)
+        with pytest.raises(NodeError, match="^Encode Regions: The CLIP embedding is a class token"):
+            MannequinEncodeRegions.execute(dino(32), white, Parsing(torch.ones(1, 8, 8, dtype=torch.long)))
 
     def test_the_source_token_is_the_photos(self, modules):
         """One photo over two texture maps is one row, which serves both."""

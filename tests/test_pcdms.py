@@ -13,13 +13,15 @@ from mannequin.model_patches.comfy_samplers import leading_timesteps, linspace_t
 from mannequin.model_patches.comfy_small_sd import build_clip_vision, build_vae
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.errors import PatchError
+from mannequin.model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR
 from mannequin.model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, PCDMS_REFINING
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.pcdms import MannequinPCDMsJoint, MannequinPCDMsTarget
 from mannequin.nodes.pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
 from PIL import Image
-from small import difference, model, random
+from small import difference, dino_output, model, random
 
+import nodes as host_nodes
 from devtools import parity, untrained
 
 GOLDEN = [
@@ -50,7 +52,7 @@ def nets():
 
 
 def _file(stage: str) -> tuple:
-    state, metadata = untrained.pcdms_state(stage)
+    state, metadata = untrained.prior_state() if stage == "prior" else untrained.pcdms_state(stage)
     return state, stage, metadata
 
 
@@ -191,24 +193,23 @@ class TestConditioning:
         assert not patcher.model_options["transformer_options"].get("patches")
 
 
-class TestRefining:
-    def given(self, nets, image=None, source=None):
-        vae, dino = nets["vae"], nets["dino"]
-        return MannequinPCDMsRefining.execute(
-            nets["refining"][1], dino, vae, picture(1, 6) if image is None else image, source or picture(), *SIDES
-        ).result
+def refining(nets, image=None) -> tuple:
+    given = nets["refining"][1], nets["dino"], nets["vae"], picture(1, 6) if image is None else image, picture()
+    return MannequinPCDMsRefining.execute(*given, *SIDES).result
 
+
+class TestRefining:
     def test_the_null_condition_sees_no_picture(self, nets):
         """Eq. 8: with a guidance of 0 neither picture counts."""
         made = [
-            sampled(nets["refining"][0], *self.given(nets, picture(1, seed)), cfg=0.0, steps=1, sampler="euler")
+            sampled(nets["refining"][0], *refining(nets, picture(1, seed)), cfg=0.0, steps=1, sampler="euler")
             for seed in (6, 7)
         ]
         assert difference(*made) == 0.0
-        assert difference(*(sampled(nets["refining"][0], *self.given(nets, picture(1, s))) for s in (6, 7))) > 1e-2
+        assert difference(*(sampled(nets["refining"][0], *refining(nets, picture(1, s))) for s in (6, 7))) > 1e-2
 
     def test_rescaled_guidance(self, nets):
-        model, given = nets["refining"][0], self.given(nets)
+        model, given = nets["refining"][0], refining(nets)
         plain = sampled(model, *given)
         assert torch.equal(sampled(rescale_guidance(model, 0.0), *given), plain)
         assert difference(sampled(rescale_guidance(model, 2.0), *given), plain) > 1e-2
@@ -219,7 +220,7 @@ class TestRefining:
         )
 
     def test_many_pictures_of_one_source(self, nets):
-        positive, _, latent = self.given(nets, picture(3, 6))
+        positive, _, latent = refining(nets, picture(3, 6))
         assert positive[0][0].shape[0] == 1 and latent["samples"].shape[0] == 3
 
 
@@ -238,16 +239,17 @@ class TestPublishedSampler:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(
-        "stage, words",
-        [
-            ("refining", "'refining' is PCDMs' weights of refining; load it with"),
-        ],
-    )
-    def test_swapped_stages(self, stage, words):
+    @pytest.mark.parametrize("loaded", [*KINDS.values(), PCDMS_PRIOR], ids=lambda kind: kind.name)
+    @pytest.mark.parametrize("stage", [*KINDS, "prior"])
+    def test_swapped_stages(self, loaded, stage):
+        """Every stage's file in every other's loader."""
+        kind = KINDS.get(stage, PCDMS_PRIOR)
         state, name, metadata = _file(stage)
-        with pytest.raises(PatchError, match=words):
-            load_weights(PCDMS_INPAINTING, state, name, metadata)
+        if kind is loaded:
+            load_weights(loaded, state, name, metadata)
+            return
+        with pytest.raises(PatchError, match=f"'{stage}' is {kind.what}; load it with {kind.node}"):
+            load_weights(loaded, state, name, metadata)
 
     def test_a_stage_that_is_not_what_its_header_says(self):
         state, name, metadata = _file("refining")
@@ -280,6 +282,14 @@ class TestErrors:
         with pytest.raises(NodeError, match=f"PCDMs Conditioning: .*{words}"):
             conditions(nets, stage, joint(targets=3), given)
 
+    def test_an_embedding_of_dino(self, nets):
+        """Large is as wide as CLIP ViT-H/14; the width of CLIP's own tokens says nothing."""
+        with pytest.raises(NodeError, match="is a class token as it comes out of DINOv2, .* 64 wide.* PCDMs Prior"):
+            conditions(nets, given=dino_output(64))
+        clip = build_clip_vision(2, 64).encode_image(picture(), crop=False)
+        assert clip.last_hidden_state.shape[-1] == 64
+        assert torch.equal(conditions(nets, given=clip)[0][0][1][INPUTS].vector, clip.image_embeds)
+
     def test_another_image_encoder(self, nets):
         with pytest.raises(NodeError, match="tokens are 32 wide, and these weights take 64"):
             tokens = SimpleNamespace(last_hidden_state=random(1, 5, 32))
@@ -289,9 +299,19 @@ class TestErrors:
         with pytest.raises(NodeError, match="looks at pictures of 518×518, and PCDMs' DINOv2 at 224×224"):
             conditions(nets | {"dino": SimpleNamespace(image_size=518)})
 
-    def test_a_pose_of_another_size(self, nets):
-        with pytest.raises(NodeError, match="The joint pose is 128×80 and the joint picture 128×88"):
-            conditions(nets, parts=(*joint()[:2], joint(sides=(64, 80))[2]))
+    @pytest.mark.parametrize("part, what", [(1, "mask"), (2, "joint pose")])
+    def test_a_part_of_another_size(self, nets, part, what):
+        parts = list(joint())
+        parts[part] = joint(sides=(64, 80))[part]
+        with pytest.raises(NodeError, match=f"PCDMs Conditioning: The {what} is 128×80 and the joint picture 128×88"):
+            conditions(nets, parts=parts)
+
+    @pytest.mark.parametrize("whose", ["source", "target"])
+    def test_nobody_in_a_pose(self, whose):
+        poses = {"source": picture(2, 1), "target": picture(2, 2)}
+        poses[whose][1] = 0
+        with pytest.raises(NodeError, match=f"PCDMs Joint Picture: Picture 2 of the {whose} pose is black: nobody"):
+            MannequinPCDMsJoint.execute(picture(), *poses.values(), *SIDES)
 
     @pytest.mark.parametrize(
         "change, words",
@@ -301,10 +321,8 @@ class TestErrors:
                 "is 128×88 pixels and the latent 88×88",
             ),
             (lambda p, n, latent: (p, n, {"samples": torch.zeros(2, 4, 11, 16)}), None),
-            (lambda p, n, latent: ([[p[0][0] * 0, p[0][1]]], n, latent), "ConditioningZeroOut keeps the pose"),
-            (lambda p, n, latent: (p, [[p[0][0] * 0, p[0][1]]], latent), "ConditioningZeroOut keeps the pose"),
         ],
-        ids=["aspect", "more images of one pose", "zeroed", "zeroed for negative"],
+        ids=["aspect", "more images of one pose"],
     )
     def test_while_sampling(self, nets, change, words):
         given = change(*conditions(nets))
@@ -313,6 +331,15 @@ class TestErrors:
             return
         with pytest.raises(PatchError, match=f"PCDMs Conditioning: .*{words}"):
             sampled(nets["inpainting"][0], *given)
+
+    @pytest.mark.parametrize("stage", KINDS)
+    def test_zeroed_in_place_of_null(self, nets, stage):
+        """The host's own node, for the negative and where the positive should be."""
+        positive, negative, latent = refining(nets) if stage == "refining" else conditions(nets, stage)
+        (zeroed,) = host_nodes.ConditioningZeroOut().zero_out(positive)
+        for pair in ((positive, zeroed), (zeroed, negative)):
+            with pytest.raises(PatchError, match="^PCDMs .*Conditioning: .*ConditioningZeroOut keeps what stands besi"):
+                sampled(nets[stage][0], *pair, latent)
 
     def test_a_noise_mask(self, nets):
         with pytest.raises(PatchError, match="PCDMs Conditioning: The latent has a noise mask"):

@@ -18,7 +18,7 @@ from mannequin.nodes.pcdms_prior import MannequinPCDMsPrior
 from mannequin.preprocessors.coordinates import pose_coordinates
 from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
-from small import difference, random
+from small import difference, dino_output, random
 
 from devtools import parity, untrained
 
@@ -187,6 +187,10 @@ class TestNode:
     def test_bad_input_is_a_sentence(self, prior, given, sentence):
         with pytest.raises(NodeError, match=f"PCDMs Prior: .*{sentence}"):
             run(prior, **given)
+
+    def test_an_embedding_of_dino(self, prior):
+        with pytest.raises(NodeError, match="^PCDMs Prior: .* class token as it comes out of DINOv2.* CLIP these"):
+            run(prior, dino_output(64))
 
     def test_no_frame(self):
         with pytest.raises(ConditionError, match="The target pose has no frame"):

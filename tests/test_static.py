@@ -10,6 +10,7 @@ import pytest
 from comfy_api.latest import io
 from mannequin.nodes import NODES
 
+import dev
 from devtools.host import ROOT
 
 SHIPPED = [
@@ -178,3 +179,23 @@ def test_project_metadata():
 def test_every_graph_has_a_thumbnail():
     graphs = {path.stem for path in (ROOT / "workflows").glob("*.json")}
     assert graphs and graphs == {path.stem for path in (ROOT / "workflows").glob("*.jpg")}
+
+
+#: Commands that texts name, and where their programs lie.
+COMMAND = re.compile(r"(?:python dev\.py |python -m )(training|bench)[ .]([a-z_.]*[a-z_])")
+FOLDERS = {"training": "training", "bench": "benchmarks"}
+TEXTS = [*SHIPPED, *ROOT.glob("*.md"), *(ROOT / "web").rglob("*.md"), *ROOT.glob("*/*.md")]
+
+
+def test_every_command_that_is_named_exists():
+    named = {(found[1], found[2]) for path in TEXTS for found in COMMAND.finditer(path.read_text(encoding="utf-8"))}
+    there = {(word, name) for word, folder in FOLDERS.items() for name in dev.programs(ROOT / folder)}
+    assert ("training", "convert") in named and named <= there
+
+
+def test_the_published_pack_sends_nobody_to_what_it_lacks():
+    """It has neither dev.py nor training: where one is named, so is the clone that has them."""
+    for path in [path for path in TEXTS if relative(path).startswith(("nodes/", "model_patches/", "web/"))]:
+        text = path.read_text(encoding="utf-8")
+        if COMMAND.search(text):
+            assert "clone" in text and "python dev.py training" in text, relative(path)

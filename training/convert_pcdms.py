@@ -35,7 +35,7 @@ NAMES = {
     PRIOR: "pcdms_prior.safetensors",
     INPAINTING: "pcdms_inpainting.safetensors",
     REFINING: "pcdms_refining.safetensors",
-    SIMPLIFIED: "pcdms.safetensors",
+    SIMPLIFIED: "pcdms_simplified.safetensors",
 }
 
 

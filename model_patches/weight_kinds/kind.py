@@ -81,6 +81,11 @@ class WeightKind:
         return self.shapes is None
 
 
+def by_training(words: str) -> str:
+    """The command that makes a file, in a sentence: what the Manager installs has neither ``dev.py`` nor training."""
+    return f"'python dev.py training {words}' in a clone of the pack's repository"
+
+
 def header(method: str) -> dict[str, str]:
     """The metadata that every file of a method begins with."""
     return {METHOD_KEY: method, FORMAT_KEY: FORMAT}

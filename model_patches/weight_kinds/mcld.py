@@ -17,11 +17,14 @@ from .kind import (
     State,
     UNetPart,
     WeightKind,
+    by_training,
     dtype_of,
     header,
     shapes_of,
 )
 
+#: What makes our file of the published ones.
+CONVERTED = by_training("convert mcld FOLDER OUT")
 #: Heads of the face projector, which its weights do not tell.
 FACE_HEADS_KEY = "mannequin.face_projector_heads"
 #: Whose face embeddings the face projector reads, where not the published weights' antelopev2.
@@ -70,7 +73,7 @@ MCLD_MODEL = WeightKind(
     name="MCLD",
     what="MCLD weights",
     node="Load MCLD",
-    advice="An MCLD weight file is made by 'python -m training.convert mcld FOLDER OUT'",
+    advice=f"An MCLD weight file is made by {CONVERTED}",
     mend="Convert the whole published folder again.",
     recognise=lambda keys, metadata: (
         metadata.get(METHOD_KEY) == METHOD or any(key.startswith(("mfca.", "face_projector.")) for key in keys)

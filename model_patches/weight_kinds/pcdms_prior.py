@@ -11,7 +11,7 @@ from ..networks.prior import Prior, PriorShape
 from ..unclip import MEAN, STD
 from ..unet_family import whole_number
 from .kind import METHOD_KEY, Metadata, State, WeightKind, dtype_of, shapes_of
-from .pcdms_unets import STAGE_KEY, stage_metadata
+from .pcdms_unets import CONVERTED, STAGE_KEY, stage_metadata
 
 PRIOR = "prior"
 #: Before its keys.
@@ -73,7 +73,7 @@ PCDMS_PRIOR = WeightKind(
     name="PCDMs prior",
     what="PCDMs' prior",
     node="Load PCDMs Prior",
-    advice="A PCDMs weight file is made by 'python -m training.convert pcdms FOLDER OUT'",
+    advice=f"A PCDMs weight file is made by {CONVERTED}",
     mend="Convert the published file again.",
     recognise=lambda keys, metadata: metadata.get(METHOD_KEY) == METHOD and metadata.get(STAGE_KEY) == PRIOR,
     shapes=shapes_of(_network),

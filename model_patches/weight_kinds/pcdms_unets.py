@@ -18,12 +18,15 @@ from .kind import (
     State,
     UNetPart,
     WeightKind,
+    by_training,
     dtype_of,
     header,
     shapes_of,
     stated,
 )
 
+#: What makes our files of the published ones.
+CONVERTED = by_training("convert pcdms FOLDER OUT")
 #: Of which stage a file is, in its header.
 STAGE_KEY = "mannequin.pcdms_stage"
 INPAINTING, REFINING, SIMPLIFIED = "inpainting", "refining", "simplified"
@@ -62,7 +65,7 @@ def _kind(name: str, *stages: str) -> WeightKind:
         name=f"PCDMs {name}",
         what=f"PCDMs' weights of {name}",
         node=f"Load PCDMs {name.capitalize()}",
-        advice="A PCDMs weight file is made by 'python -m training.convert pcdms FOLDER OUT'",
+        advice=f"A PCDMs weight file is made by {CONVERTED}",
         mend="Convert the published file again.",
         recognise=lambda keys, metadata: metadata.get(METHOD_KEY) == METHOD and metadata.get(STAGE_KEY) in stages,
         unets=_unets,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import PatchError
-from .kind import Metadata, Shapes, State, WeightKind
+from .kind import Metadata, Shapes, State, WeightKind, by_training
 
 #: Where the header holds the sizes, as transformers writes them.
 CLIP_CONFIG_KEY = "mannequin.clip_vision_config"
@@ -48,7 +48,7 @@ def clip_config(metadata: Metadata) -> dict[str, Any]:
     if not fits:
         raise PatchError(
             f"Its header's '{CLIP_CONFIG_KEY}' are no sizes of a CLIP vision encoder. Make it again with "
-            "'python -m training.small_clip OUT'."
+            f"{by_training('small_clip OUT')}."
         )
     return config
 

@@ -15,12 +15,15 @@ from .kind import (
     State,
     UNetPart,
     WeightKind,
+    by_training,
     dtype_of,
     header,
     shapes_of,
     stated,
 )
 
+#: What writes the files of whole models.
+TRAINED = by_training("train RECIPE.yaml")
 #: Of keys that only TruePose's modules have.
 _OWN = ("hpfa.", "caa.", "pose_encoder.downs.")
 
@@ -62,8 +65,8 @@ TRUEPOSE_MODEL = WeightKind(
     what="TruePose together with its two UNets",
     node="Load TruePose Model",
     beside=", which gives all",
-    advice="A whole TruePose is written by 'python -m training.train', as demo_truepose.safetensors was",
-    mend="Take the file that 'python -m training.train' wrote.",
+    advice=f"A whole TruePose, as demo_truepose.safetensors is, is written by {TRAINED}",
+    mend=f"Take the file that is written by {TRAINED}.",
     recognise=lambda keys, metadata: _is_truepose(keys, with_unets=True),
     unets=_unets,
     shapes=shapes_of(_network),
