@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .golden import Golden
+from .parity_imagpose import cva
 from .parity_mcld import mcld_pose_guider, mcld_resampler, mcld_sample, mcld_step
 from .parity_metrics import image_metrics
 from .parity_pcdms import (
@@ -61,6 +62,7 @@ KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "pcdms_pipeline_stage3": (pcdms_pipeline_stage3, 1e-3),
     "pcdms_pipeline_simplified": (pcdms_pipeline_simplified, 1e-3),
     "unipc": (unipc_steps, 0.0),
+    "cva": (cva, 1e-5),
     "pose_drawing": (pose_drawing, 0.0),
 }
 
