@@ -4,6 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .conditioning import MannequinConditioning
 from .crop import MannequinFitImage, MannequinPasteBack
+from .cva import MannequinApplyCVA, MannequinLoadCVA
 from .densepose import (
     MannequinDensePoseImage,
     MannequinDensePoseMask,
@@ -104,6 +105,8 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinPCDMsConditioning,
     MannequinPCDMsTarget,
     MannequinPCDMsRefining,
+    MannequinLoadCVA,
+    MannequinApplyCVA,
     MannequinDDIMSampler,
     MannequinPublishedSampler,
     MannequinGuidanceRescale,
