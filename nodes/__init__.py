@@ -17,6 +17,8 @@ from .face import MannequinCropFace, MannequinEmbedFace, MannequinFaceOfRegions,
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
+from .imagpose import MannequinJointViews, MannequinLoadIMAGPose, MannequinSplitViews
+from .imagpose_conditioning import MannequinIMAGPoseConditioning
 from .loaders import MannequinLoadSmallCLIPVision, MannequinLoadTruePose, MannequinLoadTruePoseModel
 from .mcld import (
     MannequinApplyMFCA,
@@ -105,8 +107,12 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinPCDMsConditioning,
     MannequinPCDMsTarget,
     MannequinPCDMsRefining,
+    MannequinLoadIMAGPose,
     MannequinLoadCVA,
+    MannequinJointViews,
+    MannequinIMAGPoseConditioning,
     MannequinApplyCVA,
+    MannequinSplitViews,
     MannequinDDIMSampler,
     MannequinPublishedSampler,
     MannequinGuidanceRescale,
