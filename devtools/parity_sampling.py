@@ -34,8 +34,11 @@ def sampled(
 def evaluated(
     model: Any, golden: Golden, positive: tuple, negative: tuple, cfg: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A file's noisy latent in the host's scale, its σ, and the x₀ that the host's guidance predicts there; conditions
-    are (context, inputs)."""
+    """A file's noisy latent in the host's scale, its σ, and the x₀ that the host's guidance predicts there.
+
+    Args:
+        positive, negative: (context, inputs).
+    """
     import comfy.sample
     import comfy.samplers
     from mannequin.model_patches.comfy_inputs import INPUTS

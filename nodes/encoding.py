@@ -33,7 +33,8 @@ def dino_tokens(dino: Any, photo: Tensor, width: int, method: str, published: st
     if side == HOSTS_DINO_SIDE:
         raise PatchError(
             f"This image encoder looks at pictures of {side}×{side}, and the DINOv2 of {method} at "
-            f"{DINO_SIDE}×{DINO_SIDE}, with other statistics. Load the same file with Load DINOv2 in place of Load CLIP Vision."
+            f"{DINO_SIDE}×{DINO_SIDE}, with other statistics. Load the same file with Load DINOv2 in place of Load "
+            "CLIP Vision."
         )
     tokens = dino.encode_image(squashed(photo, side, side), crop=False).last_hidden_state.float()
     if tokens.shape[-1] != width:

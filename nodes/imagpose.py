@@ -12,7 +12,7 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
 from ..model_patches.weight_kinds.imagpose import IMAGPOSE_MODEL
 from ..preprocessors.images import check_image, squashed
-from ..preprocessors.joint_views import JointLayout, arranged, flagged, joined, taken_apart
+from ..preprocessors.joint_views import JointLayout, Tile, arranged, flagged, joined, taken_apart
 from .checks import ASPECT_TOLERANCE
 from .cva import CANVASES
 from .errors import names_itself
@@ -262,7 +262,11 @@ class MannequinSplitViews(io.ComfyNode):
     def execute(cls, joint, views: Views, keep: str) -> io.NodeOutput:
         parts = list(zip(views.layout.tiles, taken_apart(views.layout, joint), strict=True))
         if keep == ONE_EACH:
-            kept = list({tile: part for tile, part in reversed(parts) if tile.target}.values())[::-1]
+            firsts: dict[Tile, Tensor] = {}
+            for tile, part in parts:
+                if tile.target:
+                    firsts.setdefault(tile, part)
+            kept = list(firsts.values())
         else:
             kept = [part for tile, part in parts if tile.target or keep == ALL_TILES]
         return io.NodeOutput(torch.cat(kept))

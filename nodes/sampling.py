@@ -50,7 +50,7 @@ class MannequinPublishedSampler(io.ComfyNode):
                 io.Combo.Input(
                     "sampler",
                     options=list(PUBLISHED),
-                    tooltip="PCDMs: UniPC. Simplified: DDIM. IMAGPose: zero terminal SNR.",
+                    tooltip="PCDMs: UniPC. Simplified: DDIM. IMAGPose: DDIM under zero terminal SNR.",
                 ),
                 io.Int.Input(
                     "steps", default=20, min=1, max=500, tooltip="PCDMs: 20. Simplified: 50. IMAGPose: 30 (paper: 20)."
