@@ -165,7 +165,7 @@ class MannequinJointViews(io.ComfyNode):
         photos, their_poses = (
             _singly(given) for given in ((image, image_2, image_3), (source_pose, source_pose_2, source_pose_3))
         )
-        _check_pairs(photos, their_poses)
+        _check_pairs(photos, their_poses, (height, width))
         sources = [
             pair
             for number, pair in enumerate(zip(photos, their_poses, strict=True))
@@ -201,8 +201,8 @@ def _singly(given: tuple[Tensor | None, ...]) -> list[Tensor]:
     return [row for picture in given if picture is not None for row in check_image(picture).split(1)]
 
 
-def _check_pairs(photos: list[Tensor], poses: list[Tensor]) -> None:
-    """Every source has a pose, drawn in the photo's own frame."""
+def _check_pairs(photos: list[Tensor], poses: list[Tensor], tile: tuple[int, int]) -> None:
+    """Every source has a pose, drawn in the photo's own frame, or in a tile's, to which photos are squashed."""
     if len(photos) != len(poses):
         raise PatchError(
             f"There are {len(photos)} source photos and {len(poses)} source poses. Each photo needs the pose that is "
@@ -210,10 +210,11 @@ def _check_pairs(photos: list[Tensor], poses: list[Tensor]) -> None:
         )
     for number, (photo, pose) in enumerate(zip(photos, poses, strict=True), 1):
         (height, width), (drawn_height, drawn_width) = photo.shape[1:3], pose.shape[1:3]
-        if abs((height / width) / (drawn_height / drawn_width) - 1) > ASPECT_TOLERANCE:
+        aspects = [tall / wide / (drawn_height / drawn_width) for tall, wide in ((height, width), tile)]
+        if all(abs(aspect - 1) > ASPECT_TOLERANCE for aspect in aspects):
             raise PatchError(
                 f"Source {number} is {width}×{height} and its pose {drawn_width}×{drawn_height}: they show different "
-                "crops. Draw the pose at the photo's size."
+                "crops. Draw the pose at the photo's size, or at a tile's."
             )
 
 

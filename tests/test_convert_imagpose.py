@@ -143,7 +143,7 @@ def test_what_is_wrong_is_named(folder, tmp_path, capsys, change, words):
     "drop, words",
     [
         ("conv_out.bias", "conv_out.bias"),
-        ("mid_block.motion_modules.0.temporal_transformer.transformer_blocks.0.ff_norm.bias", "ff_norm"),
+        (PLACES["middle_0_0"] + "transformer_blocks.0.ff_norm.bias", "ff_norm"),
     ],
 )
 def test_an_incomplete_unet(folder, tmp_path, published, capsys, drop, words):
