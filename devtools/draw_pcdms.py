@@ -114,8 +114,8 @@ def refining_loader(graph: Graph, weights: str = REFINING, column: int = 0) -> d
     return {"refining": node["MODEL"], "refining_parts": node["pcdms"]}
 
 
-def person(graph: Graph, title: str, photo: str, side: int = SIDE) -> dict[str, Wire]:
-    """A photo, its keypoints, and their picture as PCDMs draws it."""
+def person(graph: Graph, title: str, photo: str, side: int = SIDE, style: str = "PCDMs") -> dict[str, Wire]:
+    """A photo, its keypoints, and their picture as a method draws it."""
     loaded = graph.add(1, "LoadImage", title, image=photo)
     pose = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=loaded["IMAGE"])
     skeleton = graph.add(
@@ -125,7 +125,7 @@ def person(graph: Graph, title: str, photo: str, side: int = SIDE) -> dict[str, 
         pose=pose["POSE_KEYPOINT"],
         width=side,
         height=side,
-        style="PCDMs",
+        style=style,
     )
     return {"photo": loaded["IMAGE"], "pose": pose["POSE_KEYPOINT"], "skeleton": skeleton["IMAGE"]}
 

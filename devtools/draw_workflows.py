@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from .client import Client
+from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import pcdms, pcdms_refine, pcdms_simplified
@@ -315,6 +316,8 @@ GRAPHS = {
     "pcdms": pcdms,
     "pcdms_simplified": pcdms_simplified,
     "pcdms_refine": pcdms_refine,
+    "imagpose": imagpose,
+    "imagpose_many_sources": imagpose_many_sources,
 }
 
 

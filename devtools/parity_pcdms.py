@@ -8,9 +8,8 @@ from torch import Tensor
 
 from .golden import Golden
 from .host import import_host
+from .parity_sampling import LATENT_SCALE, evaluated, pictures_of, sampled, vae_of
 
-#: The VAE's scale, between what the pipeline samples and what the host's samplers give back.
-LATENT_SCALE = 0.18215
 GUIDANCE = 2.0
 
 
@@ -62,7 +61,7 @@ def pcdms_pipeline_stage3(golden: Golden) -> dict[str, Tensor]:
     from mannequin.nodes.sampling import MannequinGuidanceRescale
 
     width, height = golden.config["half_wh"]
-    vae, pictures = _vae(golden), _pictures(golden)
+    vae, pictures = vae_of(golden), pictures_of(golden)
     conditions = MannequinPCDMsRefining.execute(
         pcdms, _Given(golden), vae, pictures["coarse_image"], pictures["source_image"], width, height
     ).result
@@ -70,7 +69,7 @@ def pcdms_pipeline_stage3(golden: Golden) -> dict[str, Tensor]:
     for amount in golden.config["guidance_rescale"]:
         (rescaled,) = MannequinGuidanceRescale.execute(model, amount).result
         for steps in golden.config["num_inference_steps"]:
-            latent = _sampled(rescaled, "UniPC", steps, golden, *conditions)
+            latent = sampled(rescaled, "UniPC", steps, golden, *conditions)
             made[f"latent_{steps}_rescale{amount:g}"] = latent * LATENT_SCALE
             made[f"image_{steps}_rescale{amount:g}"] = vae.decode(latent).movedim(-1, 1)
     return made
@@ -133,7 +132,7 @@ def _inpainted(
     from mannequin.nodes.pcdms_conditioning import MannequinPCDMsConditioning
 
     width, height = golden.config["half_wh"]
-    vae, pictures = _vae(golden), _pictures(golden)
+    vae, pictures = vae_of(golden), pictures_of(golden)
     joint = MannequinPCDMsJoint.execute(
         pictures["source_image"], pictures["source_pose"], pictures["target_pose"], width, height
     ).result
@@ -144,30 +143,11 @@ def _inpainted(
     ).result
     made = {}
     for number in steps or golden.config["num_inference_steps"]:
-        latent = _sampled(model, sampler, number, golden, *conditions)
+        latent = sampled(model, sampler, number, golden, *conditions)
         made[f"latent_{number}"] = latent * LATENT_SCALE
         (picture,) = MannequinPCDMsTarget.execute(vae.decode(latent)).result
         made[f"image_right_{number}"] = picture.movedim(-1, 1)
     return made
-
-
-def _sampled(
-    model: Any, sampler: str, steps: int, golden: Golden, positive: list, negative: list, latent: dict
-) -> Tensor:
-    import comfy.sample
-    from mannequin.nodes.sampling import MannequinPublishedSampler
-
-    return comfy.sample.sample_custom(
-        model,
-        golden.inputs["noise"],
-        golden.config["guidance_scale"],
-        *MannequinPublishedSampler.execute(model, sampler, steps).result,
-        positive,
-        negative,
-        latent["samples"],
-        disable_pbar=True,
-        seed=0,
-    ).cpu()
 
 
 def _evaluations(model: Any, golden: Golden, positive: tuple, negative: tuple) -> dict[str, Tensor]:
@@ -182,44 +162,9 @@ def _evaluations(model: Any, golden: Golden, positive: tuple, negative: tuple) -
 
 
 def _noise(model: Any, golden: Golden, positive: tuple, negative: tuple, cfg: float) -> Tensor:
-    """The noise that the host's guidance predicts at a file's timestep; conditions are (context, inputs)."""
-    import comfy.sample
-    import comfy.samplers
-    from mannequin.model_patches.comfy_inputs import INPUTS
-
-    latent, sigmas = golden.inputs["noisy_latent"], model.get_model_object("model_sampling").sigmas
-    sigma = sigmas[int(golden.inputs["timestep"])]
-    x, found = latent * (1 + sigma**2).sqrt(), []
-
-    def evaluate(model, noise, sigmas, extra_args=None, callback=None, disable=None) -> Tensor:
-        found.append((x - model(x, sigma * x.new_ones(len(x)), **extra_args)) / sigma)
-        return noise
-
-    comfy.sample.sample_custom(
-        model,
-        torch.zeros_like(latent),
-        cfg,
-        comfy.samplers.KSAMPLER(evaluate),
-        torch.stack([sigma, sigmas[0]]),
-        *([[context, {INPUTS: inputs}]] for context, inputs in (positive, negative)),
-        torch.zeros_like(latent),
-        disable_pbar=True,
-        seed=0,
-    )
-    return found[0]
-
-
-def _pictures(golden: Golden) -> dict[str, Tensor]:
-    """A file's pictures as the host's IMAGE."""
-    return {name: given.float() / 255 for name, given in golden.inputs.items() if given.dtype == torch.uint8}
-
-
-def _vae(golden: Golden) -> Any:
-    import comfy.sd
-
-    hint = golden.config["vae"]["comfy_hint"]
-    weights = golden.weights_of("vae")
-    return comfy.sd.VAE(sd=weights, config={"params": hint}, dtype=torch.float32)
+    """The noise that the host's guidance predicts at a file's timestep."""
+    x, sigma, clean = evaluated(model, golden, positive, negative, cfg)
+    return (x - clean) / sigma
 
 
 def _loaded(golden: Golden, file: str, stage: str) -> tuple[Any, Any]:

@@ -6,7 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from model_patches.attention.cva import CVA, CVAShape
 from model_patches.dino import DinoShape
+from model_patches.networks.flc import FLCShape
+from model_patches.networks.imagpose import IMAGPose, IMAGPoseShape
 from model_patches.networks.mcld import MCLD, MCLDShape
 from model_patches.networks.pcdms import PCDMs, PCDMsShape
 from model_patches.networks.prior import Prior, PriorShape
@@ -14,6 +17,7 @@ from model_patches.networks.resampler import ResamplerShape
 from model_patches.published_mcld import site_of
 from model_patches.unet_family import Heads
 from model_patches.unet_layout import HEAD, UNetLayout
+from model_patches.weight_kinds.imagpose import FAMILY, imagpose_metadata
 from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, mcld_metadata
 from model_patches.weight_kinds.pcdms_prior import PREFIX, prior_metadata
@@ -87,6 +91,29 @@ def prior_state(seed: int = 0, shape: PriorShape = SMALL_PRIOR) -> tuple[dict[st
     with torch.device("meta"):
         shapes = {PREFIX + key: tuple(tensor.shape) for key, tensor in Prior(shape).state_dict().items()}
     return random_state(shapes, torch.Generator().manual_seed(seed)), prior_metadata(shape.heads)
+
+
+def imagpose_state(layout: UNetLayout = SMALL, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of an IMAGPose weight file with seeded random weights; all 21 modules of Stable Diffusion."""
+    unet = replace(layout, in_channels=FAMILY.beside.channels(layout.out_channels)).shapes()
+    widths = {
+        # Every resnet but the middle's last, with its transformer where it has one.
+        site_of(key.replace("resnets", "attentions").removesuffix(".conv2.weight")): CVAShape(shape[0])
+        for key, shape in unet.items()
+        if key.endswith(".conv2.weight") and key != "mid_block.resnets.1.conv2.weight"
+    }
+    flc = FLCShape(layout.out_channels, layout.context_dim)
+    shape = IMAGPoseShape(widths, flc, (16, 16, 24, 32), layout.widths[0])
+    with torch.device("meta"):
+        modules = {key: tuple(tensor.shape) for key, tensor in IMAGPose(shape).state_dict().items()}
+    shapes = {DENOISING + key: size for key, size in unet.items()} | modules
+    positions = {
+        f"cva.{site.key}.{key}": tensor
+        for site, sizes in widths.items()
+        for key, tensor in CVA(sizes).state_dict().items()
+        if key.endswith(".pe")
+    }
+    return random_state(shapes, torch.Generator().manual_seed(seed)) | positions, imagpose_metadata()
 
 
 def dino_state(shape: DinoShape, seed: int = 0, patches: int = 37) -> dict[str, Tensor]:

@@ -25,22 +25,25 @@ def unet_of(model: Any) -> nn.Module:
     return unet
 
 
+def blocks_of(unet: nn.Module) -> dict[Site, nn.Sequential]:
+    """A UNet's blocks of layers, in the order of the forward pass."""
+    parts = {
+        "input": unet.input_blocks,
+        "middle": [unet.middle_block] if unet.middle_block is not None else [],
+        "output": unet.output_blocks,
+    }
+    return {Site(part, number, 0): block for part, blocks in parts.items() for number, block in enumerate(blocks)}
+
+
 def transformer_blocks(model: Any) -> dict[Site, nn.Module]:
     """Every site of a MODEL's UNet with its transformer block, in the order of the forward pass.
 
     Raises:
         PatchError: the MODEL is no Stable Diffusion UNet.
     """
-    unet = unet_of(model)
-    parts = {
-        "input": unet.input_blocks,
-        "middle": [unet.middle_block] if unet.middle_block is not None else [],
-        "output": unet.output_blocks,
-    }
     return {
-        Site(part, number, index): block
-        for part, blocks in parts.items()
-        for number, layers in enumerate(blocks)
+        site._replace(index=index): block
+        for site, layers in blocks_of(unet_of(model)).items()
         for layer in layers
         if isinstance(layer, SpatialTransformer)
         for index, block in enumerate(layer.transformer_blocks)

@@ -63,7 +63,7 @@ class ModelWithInputs(comfy.model_base.BaseModel):
             raise PatchError(
                 f"This model takes {self._in_channels} channels, of which noise has {noise.shape[1]}, and its "
                 "conditioning brings no picture. Connect positive and negative of the conditioning node that belongs "
-                "to its loader (for PCDMs: PCDMs Conditioning, or PCDMs Refining Conditioning)."
+                "to its loader (PCDMs Conditioning, PCDMs Refining Conditioning, or IMAGPose Conditioning)."
             )
         with said_by(inputs.node):
             _check_context(inputs, kwargs.get("cross_attn"))
@@ -136,7 +136,7 @@ def _check_context(inputs: Inputs, context: Tensor | None) -> None:
 def _check_mask(inputs: Inputs, noise_mask: Tensor | None) -> None:
     if inputs.mask is not None and noise_mask is not None:
         raise PatchError(
-            "The latent has a noise mask, and this method generates both halves of the joint picture. Take the latent "
+            "The latent has a noise mask, and this method generates the whole joint picture. Take the latent "
             "that this node gives, without Set Latent Noise Mask."
         )
 

@@ -1,7 +1,8 @@
 """Samplers as the published pipelines have them, to the letter."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import comfy.samplers
 import numpy as np
@@ -55,6 +56,11 @@ def leading_timesteps(steps: int) -> list[int]:
     return [apart * step + 1 for step in reversed(range(steps))]
 
 
+def trailing_timesteps(steps: int) -> list[int]:
+    """Evenly down from the last step of noise, counted from there: 999, 966, 932, … of 30."""
+    return [int(step) - 1 for step in np.arange(TRAINED_STEPS, 0, -TRAINED_STEPS / steps).round()]
+
+
 @torch.no_grad()
 def _published(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None, second_order=True):
     """UniPC or DDIM that end where the schedule does, with what diffusers gives there: a sample of kept variance."""
@@ -82,10 +88,24 @@ class _FromPureNoise(comfy.samplers.KSAMPLER):
         return float(sigmas[0]) >= self.start * (1 - 1e-5)
 
 
-#: By name: whether of the second order, and which steps of noise it visits.
-PUBLISHED: dict[str, tuple[bool, Callable[[int], list[int]]]] = {
-    "UniPC": (True, linspace_timesteps),
-    "DDIM": (False, leading_timesteps),
+class Published(NamedTuple):
+    """A published sampler.
+
+    Attributes:
+        sampler: as a SAMPLER, of the noise level it starts from.
+        timesteps: which steps of noise it visits.
+        clean: whether it ends at no noise; else at the first step of it.
+    """
+
+    sampler: Callable[[float], Any]
+    timesteps: Callable[[int], list[int]]
+    clean: bool = False
+
+
+PUBLISHED = {
+    "UniPC": Published(partial(_FromPureNoise, second_order=True), linspace_timesteps),
+    "DDIM": Published(partial(_FromPureNoise, second_order=False), leading_timesteps),
+    "DDIM, zero terminal SNR": Published(lambda start: ddim_sampler(), trailing_timesteps, clean=True),
 }
 
 
@@ -94,17 +114,19 @@ def published_sampler(model: Any, name: str, steps: int) -> tuple[Any, Tensor]:
 
     Args:
         model: a MODEL, whose schedule is read.
-        name: of :data:`PUBLISHED`. UniPC is of order 2, bh2, linspace; DDIM has η = 0, leading, offset 1.
+        name: of :data:`PUBLISHED`. UniPC is of order 2, bh2, linspace; DDIM has η = 0, leading, offset 1; under zero
+            terminal SNR trailing.
 
     Raises:
         PatchError: the MODEL's schedule has no thousand steps.
     """
-    second_order, timesteps = PUBLISHED[name]
+    published = PUBLISHED[name]
     table = getattr(model.get_model_object("model_sampling"), "sigmas", None)
     if table is None or len(table) != TRAINED_STEPS:
         raise PatchError(
             f"This model's schedule has {'no steps' if table is None else f'{len(table)} steps'} of noise, and these "
             f"samplers go through {TRAINED_STEPS}. Connect a model of Stable Diffusion."
         )
-    sigmas = table[[*timesteps(steps), 0]].float().cpu()
-    return _FromPureNoise(float(sigmas[0]), second_order=second_order), sigmas
+    visited = table[published.timesteps(steps)].float().cpu()
+    last = torch.zeros(1) if published.clean else table[:1].float().cpu()
+    return published.sampler(float(visited[0])), torch.cat([visited, last])

@@ -4,6 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .conditioning import MannequinConditioning
 from .crop import MannequinFitImage, MannequinPasteBack
+from .cva import MannequinApplyCVA, MannequinLoadCVA
 from .densepose import (
     MannequinDensePoseImage,
     MannequinDensePoseMask,
@@ -16,6 +17,8 @@ from .face import MannequinCropFace, MannequinEmbedFace, MannequinFaceOfRegions,
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
 from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
+from .imagpose import MannequinJointViews, MannequinLoadIMAGPose, MannequinSplitViews
+from .imagpose_conditioning import MannequinIMAGPoseConditioning
 from .loaders import MannequinLoadSmallCLIPVision, MannequinLoadTruePose, MannequinLoadTruePoseModel
 from .mcld import (
     MannequinApplyMFCA,
@@ -104,6 +107,12 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinPCDMsConditioning,
     MannequinPCDMsTarget,
     MannequinPCDMsRefining,
+    MannequinLoadIMAGPose,
+    MannequinLoadCVA,
+    MannequinJointViews,
+    MannequinIMAGPoseConditioning,
+    MannequinApplyCVA,
+    MannequinSplitViews,
     MannequinDDIMSampler,
     MannequinPublishedSampler,
     MannequinGuidanceRescale,

@@ -12,14 +12,15 @@ from ..model_patches.comfy_inputs import INPUTS, Inputs
 from ..model_patches.errors import PatchError
 from ..model_patches.networks.pcdms import PCDMs
 from ..preprocessors.images import check_image, squashed
-from .checks import HALF_VAE, as_mask, as_pose_picture, check_numbers, check_rows
+from .checks import as_mask, as_pose_picture, check_rows
 from .embeddings import as_embedding
+from .encoding import dino_tokens, empty_latent, encoded, visible
 from .errors import name_of, names_itself
 from .pcdms import side_inputs
 from .types import PCDMsWeights
 
-#: The square at which PCDMs shows pictures to DINOv2, and the one at which the host's own loader would.
-DINO_SIDE, HOSTS_DINO_SIDE = 224, 518
+#: Whose DINOv2 it is, and which of them the published weights were trained with.
+ENCODER = ("PCDMs", "giant, 1536 wide")
 #: What the null condition's tokens are.
 NULL_TOKENS = (AS_TRAINED := "as trained", "zeros")
 #: Outputs of both nodes.
@@ -111,13 +112,13 @@ class MannequinPCDMsConditioning(io.ComfyNode):
             "Each is one for all, or as many as the others.",
         )
         latent = encoded(vae, picture)
-        tokens = dino_tokens(network, dino, picture[:, :, : picture.shape[2] // 2])
+        tokens = dino_tokens(dino, picture[:, :, : picture.shape[2] // 2], network.shape.dino_dim, *ENCODER)
         comfy.model_management.load_models_gpu([pcdms])
         tokens = tokens.to(pcdms.load_device)
         context = network.context(tokens, None if vector is None else vector.to(tokens))
         inputs = Inputs(
             latent,
-            _visible(masks, latent),
+            visible(masks, latent),
             vector,
             network.pose_features(poses.to(tokens)).float().cpu() * pose_strength if pose_strength else None,
             node=name_of(cls),
@@ -165,7 +166,7 @@ class MannequinPCDMsRefining(io.ComfyNode):
             )
         coarse, photo = (squashed(check_image(picture), width, height) for picture in (image, source))
         rows = check_rows({"image": len(coarse), "source": len(photo)}, "The source is one, or one for each image.")
-        latent, tokens = encoded(vae, coarse), dino_tokens(network, dino, photo)
+        latent, tokens = encoded(vae, coarse), dino_tokens(dino, photo, network.shape.dino_dim, *ENCODER)
         comfy.model_management.load_models_gpu([pcdms])
         context = network.context(tokens.to(pcdms.load_device))
         inputs = Inputs(latent, node=name_of(cls))
@@ -175,39 +176,6 @@ class MannequinPCDMsRefining(io.ComfyNode):
             [[null, {INPUTS: inputs.as_null(blank=True), NULL: True}]],
             empty_latent(latent, rows),
         )
-
-
-def encoded(vae: Any, picture: Tensor) -> Tensor:
-    """A picture's latent: the posterior's mean, where the published code draws a sample of it."""
-    # The host takes an IMAGE's last axis for its channels. In that order in memory a CPU convolves with other rounding,
-    # which is 6e-4 of the latent.
-    latent = vae.encode(picture.movedim(-1, 1).contiguous().movedim(1, -1)).float().cpu()
-    check_numbers(latent, "The picture's latent", HALF_VAE)
-    return latent
-
-
-def dino_tokens(network: PCDMs, dino: Any, photo: Tensor) -> Tensor:
-    """DINOv2's tokens of a photo ``[B, tokens, dino_dim]``: all of it, squashed to the encoder's square."""
-    side = getattr(dino, "image_size", DINO_SIDE)
-    if side == HOSTS_DINO_SIDE:
-        raise PatchError(
-            f"This image encoder looks at pictures of {side}×{side}, and PCDMs' DINOv2 at {DINO_SIDE}×{DINO_SIDE}, "
-            "with other statistics. Load the same file with Load DINOv2 in place of Load CLIP Vision."
-        )
-    tokens = dino.encode_image(squashed(photo, side, side), crop=False).last_hidden_state.float()
-    expected = network.shape.dino_dim
-    if tokens.shape[-1] != expected:
-        raise PatchError(
-            f"The image encoder's tokens are {tokens.shape[-1]} wide, and these weights take {expected}. Choose the "
-            "DINOv2 they were trained with in Load DINOv2 (giant, 1536 wide, for the published weights)."
-        )
-    check_numbers(tokens, "The tokens of the image encoder")
-    return tokens
-
-
-def empty_latent(latent: Tensor, rows: int) -> dict[str, Tensor]:
-    """A LATENT of the same size, for the noise of so many pictures."""
-    return {"samples": latent.new_zeros(rows, *latent.shape[1:])}
 
 
 def _check_joint(picture: Tensor, poses: Tensor, masks: Tensor) -> None:
@@ -223,12 +191,6 @@ def _check_joint(picture: Tensor, poses: Tensor, masks: Tensor) -> None:
             f"The joint picture is {width}×{height}; two halves with sides that are multiples of 8 are needed. Make it "
             "with PCDMs Joint Picture."
         )
-
-
-def _visible(masks: Tensor, latent: Tensor) -> Tensor:
-    """The flag beside the latent ``[B, 1, h, w]``: 1 where the picture is shown, 0 where it is generated."""
-    size = tuple(latent.shape[-2:])
-    return 1 - torch.nn.functional.interpolate(masks[:, None], size=size, mode="area").round()
 
 
 def _embedding(network: PCDMs, embedding: Any) -> Tensor | None:

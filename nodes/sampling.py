@@ -41,14 +41,20 @@ class MannequinPublishedSampler(io.ComfyNode):
             display_name="Published Sampler",
             category="Mannequin/Sampling",
             description=(
-                "UniPC or DDIM with the very steps of the published pipelines, ending where they end: at the first "
-                "step of noise, not at none. PCDMs takes UniPC, its simplified checkpoint DDIM in 50 steps. A KSampler "
-                "with uni_pc_bh2 and normal comes within a hundredth; this one is for comparisons."
+                "UniPC or DDIM with the very steps of the published pipelines, ending where they end. PCDMs takes "
+                "UniPC, its simplified checkpoint DDIM in 50 steps, IMAGPose DDIM under zero terminal SNR in 30. A "
+                "KSampler with uni_pc_bh2 and normal comes within a hundredth; this one is for comparisons."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="The model that will be sampled; its schedule is read."),
-                io.Combo.Input("sampler", options=list(PUBLISHED), tooltip="PCDMs: UniPC. Simplified: DDIM."),
-                io.Int.Input("steps", default=20, min=1, max=500, tooltip="PCDMs: 20. Simplified: 50."),
+                io.Combo.Input(
+                    "sampler",
+                    options=list(PUBLISHED),
+                    tooltip="PCDMs: UniPC. Simplified: DDIM. IMAGPose: DDIM under zero terminal SNR.",
+                ),
+                io.Int.Input(
+                    "steps", default=20, min=1, max=500, tooltip="PCDMs: 20. Simplified: 50. IMAGPose: 30 (paper: 20)."
+                ),
             ],
             outputs=[
                 io.Sampler.Output(display_name="SAMPLER", tooltip="For SamplerCustom, with the SIGMAS beside it."),

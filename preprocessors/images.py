@@ -53,8 +53,10 @@ def bounded(picture: Tensor, side: int) -> Tensor:
     return F.interpolate(picture.movedim(-1, 0)[None], size=size, mode="area")[0].movedim(0, -1)
 
 
-def squashed(image: Tensor, width: int, height: int) -> Tensor:
-    """An IMAGE ``[B, H, W, 3]`` stretched to a size, as PIL's bicubic does it on 8 bits; as it is where it fits.
+def squashed(
+    image: Tensor, width: int, height: int, resampling: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
+) -> Tensor:
+    """An IMAGE ``[B, H, W, 3]`` stretched to a size, as PIL does it on 8 bits; as it is where it fits.
 
     What published pipelines show their networks: tensors resampled in floating point are a grey level off here and
     there, which an autoencoder can make a percent of.
@@ -62,7 +64,8 @@ def squashed(image: Tensor, width: int, height: int) -> Tensor:
     if tuple(image.shape[1:3]) == (height, width):
         return image
     pictures = (image * 255).round().to(torch.uint8).numpy()
-    resized = [Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC) for picture in pictures]
+    kernel = Image.Resampling[resampling.upper()]
+    resized = [Image.fromarray(picture).resize((width, height), kernel) for picture in pictures]
     return torch.from_numpy(np.stack([np.asarray(picture) for picture in resized])).float() / 255
 
 

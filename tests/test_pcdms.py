@@ -296,7 +296,7 @@ class TestErrors:
             conditions(nets | {"dino": SimpleNamespace(encode_image=lambda image, crop: tokens)})
 
     def test_dino_as_the_host_loads_it(self, nets):
-        with pytest.raises(NodeError, match="looks at pictures of 518×518, and PCDMs' DINOv2 at 224×224"):
+        with pytest.raises(NodeError, match="looks at pictures of 518×518, and the DINOv2 of PCDMs at 224×224"):
             conditions(nets | {"dino": SimpleNamespace(image_size=518)})
 
     @pytest.mark.parametrize("part, what", [(1, "mask"), (2, "joint pose")])

@@ -23,6 +23,8 @@ VOLATILE = {
     ("MannequinLoadPCDMsRefining", "weights"),
     ("MannequinLoadPCDMsPrior", "weights"),
     ("MannequinLoadDINOv2", "weights"),
+    ("MannequinLoadIMAGPose", "weights"),
+    ("MannequinLoadCVA", "weights"),
     ("MannequinLoadDensePose", "weights"),
     ("MannequinLoadParser", "weights"),
     ("MannequinLoadFaceAnalysis", "pack"),

@@ -1,0 +1,116 @@
+"""IMAGPose's example graphs: one source in three poses at once, many sources in one; and what they are made of.
+
+Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
+"""
+
+from .draw_pcdms import person, vae_loader
+from .graph_drawing import Drawn, Graph, from_hub
+
+WEIGHTS, DINO = "imagpose.safetensors", "dinov2_base.safetensors"
+SIDE, STEPS, GUIDANCE = 512, 20, 2.0
+NOTE = (
+    "The weights are made once from what the published training writes (*Load IMAGPose*, help); none have been "
+    "published so far. Also needed: `sd-vae-ft-mse`, and DINOv2 base for *Load DINOv2*. 20 steps, CFG 2."
+)
+
+Wire = tuple[Drawn, str]
+Person = dict[str, Wire]
+
+
+def imagpose(info: dict) -> Graph:
+    """Fig. 3a of the paper: one source, three target poses."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**IMAGPose**, several poses at once (Figure 3a of the paper): the source and three target poses are the tiles "
+        "of one joint picture, whose views look at each other through cross-view attention. Disconnect two of the "
+        f"target poses for one pose (T1); *Joint Views* says what it does in *summary*.\n\n{NOTE}",
+    )
+    nets = encoders(graph) | loader(graph)
+    source = person(graph, "Source", "mannequin_source.png", style="IMAGPose")
+    targets = [
+        person(graph, f"Target pose {number}", photo, style="IMAGPose")
+        for number, photo in enumerate(("mannequin_pose.png", "mannequin_portrait.jpg", "mannequin_source.png"), 1)
+    ]
+    saved(graph, generated(graph, nets, [source], targets), "mannequin/imagpose")
+    return graph
+
+
+def imagpose_many_sources(info: dict) -> Graph:
+    """Fig. 3b of the paper: three sources, one target pose."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**IMAGPose**, many sources (T3, Figure 3b of the paper): three photos of one person in one outfit, and the "
+        "pose in which they are to be seen. Put your own photos into *Source 1* to *Source 3*; with two, disconnect "
+        f"the third.\n\n{NOTE} *IMAGPose Conditioning* takes its tokens from the first source, as published, or from "
+        "*all*.",
+    )
+    nets = encoders(graph) | loader(graph)
+    sources = [person(graph, f"Source {number}", "mannequin_source.png", style="IMAGPose") for number in range(1, 4)]
+    target = person(graph, "Target pose", "mannequin_pose.png", style="IMAGPose")
+    saved(graph, generated(graph, nets, sources, [target]), "mannequin/imagpose_many_sources")
+    return graph
+
+
+def encoders(graph: Graph) -> dict[str, Wire]:
+    """Autoencoder and DINOv2."""
+    models = from_hub("facebook/dinov2-base", "model.safetensors", "clip_vision", DINO)
+    dino = graph.add(0, "MannequinLoadDINOv2", weights=DINO, models=models)
+    return {"vae": vae_loader(graph), "dino": dino["CLIP_VISION"]}
+
+
+def loader(graph: Graph, weights: str = WEIGHTS) -> dict[str, Wire]:
+    """The UNet with its views' attention, and what stands beside it."""
+    node = graph.add(0, "MannequinLoadIMAGPose", weights=weights)
+    applied = graph.add(4, "MannequinApplyCVA", model=node["MODEL"], imagpose=node["imagpose"])
+    return {"model": applied["MODEL"], "imagpose": node["imagpose"]}
+
+
+def saved(graph: Graph, picture: Wire, prefix: str) -> None:
+    graph.add(8, "SaveImage", "Result", images=picture, filename_prefix=prefix)
+
+
+def generated(
+    graph: Graph,
+    nets: dict[str, Wire],
+    sources: list[Person],
+    targets: list[Person],
+    side: int = SIDE,
+    steps: int = STEPS,
+) -> Wire:
+    """A picture of every target pose."""
+    sockets: dict[str, Wire] = {}
+    for number, shown in enumerate(sources, 1):
+        sockets |= {_numbered("image", number): shown["photo"], _numbered("source_pose", number): shown["skeleton"]}
+    sockets |= {_numbered("target_pose", number): shown["skeleton"] for number, shown in enumerate(targets, 1)}
+    views = graph.add(4, "MannequinJointViews", width=side, height=side, **sockets)
+    graph.add(5, "PreviewImage", "Joint picture", images=views["joint"])
+    given = graph.add(
+        5,
+        "MannequinIMAGPoseConditioning",
+        imagpose=nets["imagpose"],
+        dino=nets["dino"],
+        vae=nets["vae"],
+        views=views["views"],
+    )
+    latents = graph.add(
+        6,
+        "KSampler",
+        model=nets["model"],
+        positive=given["positive"],
+        negative=given["negative"],
+        latent_image=given["latent"],
+        seed=0,
+        steps=steps,
+        cfg=GUIDANCE,
+        sampler_name="ddim",
+        scheduler="simple",
+        denoise=1.0,
+    )
+    picture = graph.add(7, "VAEDecode", samples=latents["LATENT"], vae=nets["vae"])
+    return graph.add(7, "MannequinSplitViews", joint=picture["IMAGE"], views=views["views"])["IMAGE"]
+
+
+def _numbered(socket: str, number: int) -> str:
+    return socket if number == 1 else f"{socket}_{number}"

@@ -1,0 +1,77 @@
+"""IMAGPose's files: its UNet with what stands beside it; and modules of cross-view attention alone."""
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from ..networks.imagpose import METHOD, IMAGPose, IMAGPoseShape
+from ..unet_family import SD1_ZERO_SNR, Beside, ExtraLayers
+from .kind import (
+    DENOISING,
+    METHOD_KEY,
+    Metadata,
+    State,
+    UNetPart,
+    WeightKind,
+    dtype_of,
+    header,
+    shapes_of,
+)
+
+#: What the published UNet has between its layers; our files have it beside the UNet.
+MODULES = ExtraLayers(
+    "cross-view attention", re.compile(r"(down_blocks\.\d+|mid_block|up_blocks\.\d+)\.motion_modules\..+")
+)
+#: Beside the noise a flag, then a picture.
+FAMILY = replace(SD1_ZERO_SNR, beside=Beside(latents=1, maps=1), extra=MODULES)
+
+
+def imagpose_metadata() -> dict[str, str]:
+    """The header of an IMAGPose file."""
+    return header(METHOD)
+
+
+def _is_imagpose(keys: Collection[str], metadata: Metadata, with_unet: bool) -> bool:
+    return metadata.get(METHOD_KEY) == METHOD and with_unet == any(key.startswith(DENOISING) for key in keys)
+
+
+def _unets(metadata: Metadata) -> tuple[UNetPart, ...]:
+    return (UNetPart(DENOISING, "The UNet", FAMILY.stated_in(metadata)),)
+
+
+def _network(state: State, metadata: Metadata, operations: Any) -> nn.Module:
+    return IMAGPose(IMAGPoseShape.of(state), dtype=dtype_of(state), operations=operations)
+
+
+def _whole(state: State, metadata: Metadata, operations: Any) -> nn.Module:
+    for needed in ("flc.proj.weight", "pose_guider.conv_out.weight"):
+        if needed not in state:
+            raise KeyError(needed)
+    return _network(state, metadata, operations)
+
+
+IMAGPOSE_MODEL = WeightKind(
+    name="IMAGPose",
+    what="IMAGPose together with its UNet",
+    node="Load IMAGPose",
+    advice="An IMAGPose weight file is made by 'python -m training.convert imagpose FOLDER OUT'",
+    mend="Convert the trained files again.",
+    recognise=lambda keys, metadata: _is_imagpose(keys, metadata, with_unet=True),
+    unets=_unets,
+    shapes=shapes_of(_whole),
+    network=_whole,
+)
+CVA_MODULES = WeightKind(
+    name="cross-view attention",
+    what="modules of cross-view attention without a UNet",
+    node="Load CVA",
+    beside=", beside the checkpoint they belong to",
+    advice="Such a file is made of a motion module by 'python -m training.convert imagpose FOLDER OUT'",
+    recognise=lambda keys, metadata: _is_imagpose(keys, metadata, with_unet=False),
+    shapes=shapes_of(_network),
+    network=_network,
+)
+KINDS = (IMAGPOSE_MODEL, CVA_MODULES)
