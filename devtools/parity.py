@@ -27,6 +27,7 @@ from .parity_pcdms import (
 )
 from .parity_poses import pose_drawing
 from .parity_prior import dino_tokens, pcdms_stage1
+from .parity_reposedm import higherhrnet
 from .parity_texture import mcld_texture
 from .parity_truepose import truepose_attention
 
@@ -62,6 +63,7 @@ KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "pcdms_pipeline_simplified": (pcdms_pipeline_simplified, 1e-3),
     "unipc": (unipc_steps, 0.0),
     "pose_drawing": (pose_drawing, 0.0),
+    "higherhrnet": (higherhrnet, 3e-4),
 }
 
 

@@ -42,6 +42,7 @@ from .pcdms import (
 from .pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
 from .pcdms_prior import MannequinLoadPCDMsPrior, MannequinPCDMsPrior
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
+from .pose_estimator import MannequinEstimatePose, MannequinLoadPoseEstimator
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
@@ -58,6 +59,8 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinFitImage,
     MannequinPasteBack,
     MannequinDetectPose,
+    MannequinLoadPoseEstimator,
+    MannequinEstimatePose,
     MannequinChoosePerson,
     MannequinRetargetPose,
     MannequinDrawPose,

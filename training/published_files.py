@@ -13,8 +13,8 @@ from torch import Tensor
 ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 SOURCES_KEY = "mannequin.sources"
 HASH_BLOCK = 2**24
-#: Under which DeepSpeed keeps the weights, beside what training goes on from.
-_DEEPSPEED = "module"
+#: Under which DeepSpeed, and mmpose and HRNet's own training, keep the weights beside what training goes on from.
+_WEIGHTS = ("module", "state_dict")
 
 
 class ConversionError(ValueError):
@@ -50,7 +50,7 @@ def read_shapes(path: Path) -> dict[str, Tensor]:
 
 
 def read(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file, mapped where its format allows; of a DeepSpeed file the weights."""
+    """The tensors of a file, mapped where its format allows; of a training's file the weights."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -62,8 +62,8 @@ def read(path: Path) -> Mapping[str, Tensor]:
             f"{path.name} cannot be read ({str(error).strip().splitlines()[0]}). It is cut short, or holds more than "
             "weights: download it again and compare its size."
         ) from error
-    if isinstance(state, dict) and isinstance(state.get(_DEEPSPEED), dict):
-        state = state[_DEEPSPEED]
+    if isinstance(state, dict):
+        state = next((state[name] for name in _WEIGHTS if isinstance(state.get(name), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ConversionError(f"{path.name} holds something else than a dictionary of tensors.")
     return state
