@@ -27,7 +27,7 @@ from .parity_pcdms import (
 )
 from .parity_poses import pose_drawing
 from .parity_prior import dino_tokens, pcdms_stage1
-from .parity_reposedm import higherhrnet
+from .parity_reposedm import higherhrnet, pif, reposedm_align
 from .parity_texture import mcld_texture
 from .parity_truepose import truepose_attention
 
@@ -64,6 +64,8 @@ KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "unipc": (unipc_steps, 0.0),
     "pose_drawing": (pose_drawing, 0.0),
     "higherhrnet": (higherhrnet, 3e-4),
+    "pif": (pif, 0.0),
+    "reposedm_align": (reposedm_align, 1e-9),
 }
 
 
@@ -105,6 +107,7 @@ MEASURES: dict[str, Measure] = {
     "pcdms_pipeline_simplified": LATENTS,
     "unipc": Measure("", _relative_rms, 1e-6),
     "pose_drawing": Measure("", _mean_difference, 0.1),
+    "pif": Measure("", _relative_rms, 1e-6),
 }
 
 

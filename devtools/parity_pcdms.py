@@ -62,7 +62,7 @@ def pcdms_pipeline_stage3(golden: Golden) -> dict[str, Tensor]:
     from mannequin.nodes.sampling import MannequinGuidanceRescale
 
     width, height = golden.config["half_wh"]
-    vae, pictures = _vae(golden), _pictures(golden)
+    vae, pictures = vae_of(golden), _pictures(golden)
     conditions = MannequinPCDMsRefining.execute(
         pcdms, _Given(golden), vae, pictures["coarse_image"], pictures["source_image"], width, height
     ).result
@@ -133,7 +133,7 @@ def _inpainted(
     from mannequin.nodes.pcdms_conditioning import MannequinPCDMsConditioning
 
     width, height = golden.config["half_wh"]
-    vae, pictures = _vae(golden), _pictures(golden)
+    vae, pictures = vae_of(golden), _pictures(golden)
     joint = MannequinPCDMsJoint.execute(
         pictures["source_image"], pictures["source_pose"], pictures["target_pose"], width, height
     ).result
@@ -214,12 +214,13 @@ def _pictures(golden: Golden) -> dict[str, Tensor]:
     return {name: given.float() / 255 for name, given in golden.inputs.items() if given.dtype == torch.uint8}
 
 
-def _vae(golden: Golden) -> Any:
+def vae_of(golden: Golden, dtype: torch.dtype = torch.float32) -> Any:
+    """The autoencoder of a pipeline's file, in the host's care."""
     import comfy.sd
 
     hint = golden.config["vae"]["comfy_hint"]
     weights = golden.weights_of("vae")
-    return comfy.sd.VAE(sd=weights, config={"params": hint}, dtype=torch.float32)
+    return comfy.sd.VAE(sd=weights, config={"params": hint}, dtype=dtype)
 
 
 def _loaded(golden: Golden, file: str, stage: str) -> tuple[Any, Any]:

@@ -23,6 +23,7 @@ VOLATILE = {
     ("MannequinLoadPCDMsRefining", "weights"),
     ("MannequinLoadPCDMsPrior", "weights"),
     ("MannequinLoadDINOv2", "weights"),
+    ("MannequinLoadPoseEstimator", "weights"),
     ("MannequinLoadDensePose", "weights"),
     ("MannequinLoadParser", "weights"),
     ("MannequinLoadFaceAnalysis", "pack"),
