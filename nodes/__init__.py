@@ -43,7 +43,7 @@ from .pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefini
 from .pcdms_prior import MannequinLoadPCDMsPrior, MannequinPCDMsPrior
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
 from .pose_estimator import MannequinEstimatePose, MannequinLoadPoseEstimator
-from .pose_field import MannequinPoseInteractionField
+from .pose_field import MannequinPoseInteractionField, MannequinPoseInteractionFieldGuider
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
@@ -114,6 +114,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinConditioning,
     MannequinRegionBlendGuider,
     MannequinPoseInteractionField,
+    MannequinPoseInteractionFieldGuider,
 ]
 
 

@@ -4,11 +4,13 @@ from functools import partial
 
 from comfy_api.latest import io
 
+from ..model_patches.comfy_field_guider import PoseFieldGuider
 from ..model_patches.comfy_pose_field import PoseField, TargetPose, apply_pose_field
 from ..model_patches.errors import PatchError
 from ..model_patches.guidance.pose_interaction_field import Rule
 from ..preprocessors.keypoints import from_pose_keypoint
 from ..preprocessors.skeleton import draw
+from .checks import check_conditioning
 from .errors import name_of, names_itself
 from .inputs import scope_of
 from .types import PoseEstimator, PoseKeypoint
@@ -113,6 +115,69 @@ class MannequinPoseInteractionField(io.ComfyNode):
     def execute(
         cls, model, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region=None
     ) -> io.NodeOutput:
-        scope = scope_of(scale * UNITS[rule], start_percent, end_percent, region)
-        field = PoseField(decoder, estimator, target_pose(pose), scope, rule, every, name_of(cls))
+        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region)
         return io.NodeOutput(apply_pose_field(model, field))
+
+
+class MannequinPoseInteractionFieldGuider(io.ComfyNode):
+    """The same, through the UNet."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinPoseInteractionFieldGuider",
+            display_name="Pose Interaction Field Guider",
+            category="Mannequin/Guidance",
+            description=(
+                "Pose Interaction Field with the gradient taken through the UNet too, so that the whole picture "
+                "follows a joint. Needs the memory of the UNet twice and several times the computation. For "
+                "SamplerCustomAdvanced."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model to guide."),
+                io.Conditioning.Input("positive", tooltip="The condition."),
+                io.Conditioning.Input("negative", tooltip="The null condition."),
+                io.Float.Input(
+                    "cfg",
+                    default=7.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="w of classifier-free guidance, which multiplies the field as well (Eq. 16).",
+                ),
+                *field_inputs(),
+            ],
+            outputs=[io.Guider.Output(display_name="GUIDER", tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(
+        cls,
+        model,
+        positive,
+        negative,
+        cfg,
+        pose,
+        estimator,
+        decoder,
+        scale,
+        rule,
+        start_percent,
+        end_percent,
+        every,
+        region=None,
+    ) -> io.NodeOutput:
+        for name, conditioning in (("positive", positive), ("negative", negative)):
+            check_conditioning(conditioning, f"Its input {name}")
+        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region)
+        guider = PoseFieldGuider(model, field)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(cfg)
+        return io.NodeOutput(guider)
+
+
+def _field(node: type, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region) -> PoseField:
+    """The field that the inputs describe."""
+    scope = scope_of(scale * UNITS[rule], start_percent, end_percent, region)
+    return PoseField(decoder, estimator, target_pose(pose), scope, rule, every, name_of(node))

@@ -6,22 +6,19 @@ import torch
 from mannequin.model_patches.comfy_frozen import Frozen, FrozenDecoder
 from mannequin.model_patches.comfy_pose_field import FIELD, PoseField, TargetPose, noise_ratio
 from mannequin.model_patches.comfy_small_sd import build_vae
-from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.guidance.pose_interaction_field import field_gradient, heat_weight, pose_field, shift
 from mannequin.model_patches.networks.higherhrnet import PoseMaps
 from mannequin.model_patches.scope import Scope
-from mannequin.model_patches.weight_kinds.higherhrnet import HIGHERHRNET
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.pose_field import MannequinPoseInteractionField
-from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
+from pose_field_parts import WIDGETS, estimator, pose
 from small import conditioning, difference, model, patched, random, sample
 
-from devtools import parity, untrained
+from devtools import parity
 
 #: Latents of pictures that the estimator takes as they are.
 SIZE = {"height": 8, "width": 12}
-WIDGETS = {"scale": 5.0, "rule": "relative", "start_percent": 0.0, "end_percent": 1.0, "every": 1}
 
 
 def test_parity(golden, capsys):
@@ -30,25 +27,11 @@ def test_parity(golden, capsys):
     assert '"kind": "pif"' in capsys.readouterr().out
 
 
-def estimator(dtype: torch.dtype = torch.float32):
-    """Untrained, with heat over about half of a picture."""
-    state, header = untrained.estimator_state()
-    state["final_layers.1.bias"] = torch.full((17,), 0.006)
-    state = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-    return load_weights(HIGHERHRNET, state, "x", header)[0]
-
-
 @pytest.fixture(scope="module")
 def parts():
     """MODEL, estimator and VAE."""
     with torch.inference_mode():
         return model(), estimator(), build_vae(3)
-
-
-def pose(people: int = 2, width: int = 96, height: int = 64, frames: int = 1) -> list:
-    places = torch.rand(people, 18, 2, generator=torch.Generator().manual_seed(1)) * torch.tensor([width, height])
-    points = torch.cat([places, torch.ones(people, 18, 1)], -1)
-    return to_pose_keypoint([Frame(points, width, height)] * frames)
 
 
 def guided(parts, patcher=None, target=None, **options):
