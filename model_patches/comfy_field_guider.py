@@ -78,7 +78,8 @@ class PoseFieldGuider(comfy.samplers.CFGGuider):
             unet.while_in_place(lambda: predict(noisy, level, options, seed))
             clean = seen["cond_denoised"]
             looked_at = self.field.looked_at(clean.detach(), self.inner_model, memory)
-            _, at_clean = field_gradient(clean, *looked_at)
+            field, at_clean = field_gradient(clean, *looked_at)
+            memory.note(self.field, field.distance)
             # A gradient of a sum leaves the range of half precision: it goes through the UNet at length 1.
             length = at_clean.abs().amax()
             (at_noisy,) = torch.autograd.grad(clean, noisy, at_clean / length)

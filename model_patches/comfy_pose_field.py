@@ -33,6 +33,17 @@ class Memory(Shared):
 
     def __init__(self):
         self._kept: dict[Hashable, Any] = {}
+        self._distances: dict[PoseField, list[Tensor]] = {}
+
+    def note(self, field: "PoseField", distance: Tensor) -> None:
+        """Keep G of a guided step, ``[B]``; it is not read yet, for which a GPU would wait."""
+        self._distances.setdefault(field, []).append(distance.mean())
+
+    def say(self) -> None:
+        """G over the guided steps, into the log."""
+        for field, distances in self._distances.items():
+            listed = ", ".join(f"{float(distance):.4g}" for distance in distances)
+            logging.info("%s: G over the guided steps: %s", field.node, listed)
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """``compute()``, the first time the run asks for ``key``; outside inference mode."""
@@ -44,6 +55,7 @@ class Memory(Shared):
     def clear(self) -> None:
         """Let go of everything."""
         self._kept.clear()
+        self._distances.clear()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +119,8 @@ class PoseField(Shared):
         clean = arguments["cond_denoised"]
         with said_by(self.node):
             self.check(clean)
-            _, gradient = field_gradient(clean, *self.looked_at(clean, model, memory))
+            field, gradient = field_gradient(clean, *self.looked_at(clean, model, memory))
+        memory.note(self, field.distance)
         ratio = noise_ratio(sigma, model.model_sampling)
         return self.shifted(denoised, clean, gradient, ratio, arguments["cond_scale"], memory)
 
@@ -128,7 +141,7 @@ class PoseField(Shared):
                 f"This model's latents have {clean.ndim} dimensions, and the field looks at single pictures, "
                 "[batch, channels, height, width]. Connect a model of pictures."
             )
-        check_rows(self.target.frames, clean.shape[0], "The target pose")
+        check_frames(self.target, clean.shape[0])
         check_region(self.scope, clean.shape[0])
 
     def looked_at(self, clean: Tensor, model: Any, memory: Memory) -> tuple[Callable[[Tensor], Any], Tensor]:
@@ -167,6 +180,11 @@ class PoseField(Shared):
         return True
 
 
+def check_frames(target: TargetPose, images: int) -> None:
+    """A target serves the whole batch, or each image has one."""
+    check_rows(target.frames, images, "The target pose")
+
+
 def noise_ratio(sigma: Tensor, schedule: Any) -> Tensor:
     """σ of x = x̂₀ + σε, of whatever is sampled: a flow model mixes (1 − t) x̂₀ + tε."""
     if isinstance(schedule, comfy.model_sampling.CONST):
@@ -182,7 +200,9 @@ def remember(executor, *arguments, **named):
         return executor(*arguments, **named)
     memory = options[FIELD] = Memory()
     try:
-        return executor(*arguments, **named)
+        result = executor(*arguments, **named)
+        memory.say()
+        return result
     finally:
         del options[FIELD]
         memory.clear()

@@ -44,6 +44,7 @@ from .pcdms_prior import MannequinLoadPCDMsPrior, MannequinPCDMsPrior
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
 from .pose_estimator import MannequinEstimatePose, MannequinLoadPoseEstimator
 from .pose_field import MannequinPoseInteractionField, MannequinPoseInteractionFieldGuider
+from .pose_field_preview import MannequinPreviewPoseField
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
@@ -115,6 +116,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinRegionBlendGuider,
     MannequinPoseInteractionField,
     MannequinPoseInteractionFieldGuider,
+    MannequinPreviewPoseField,
 ]
 
 

@@ -1,17 +1,21 @@
 """The pose interaction field: its numbers, and guidance by it in the host's samplers."""
 
+import comfy.model_sampling
 import comfy.samplers
+import comfy.sd
+import comfy.taesd.taesd
 import pytest
 import torch
 from mannequin.model_patches.comfy_frozen import Frozen, FrozenDecoder
 from mannequin.model_patches.comfy_pose_field import FIELD, PoseField, TargetPose, noise_ratio
-from mannequin.model_patches.comfy_small_sd import build_vae
+from mannequin.model_patches.comfy_small_sd import build_vae, seed_weights
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.guidance.pose_interaction_field import field_gradient, heat_weight, pose_field, shift
 from mannequin.model_patches.networks.higherhrnet import PoseMaps
 from mannequin.model_patches.scope import Scope
 from mannequin.nodes.errors import NodeError
-from mannequin.nodes.pose_field import MannequinPoseInteractionField
+from mannequin.nodes.pose_field import MannequinPoseInteractionField, target_pose
+from mannequin.nodes.pose_field_preview import MannequinPreviewPoseField
 from pose_field_parts import WIDGETS, estimator, pose
 from small import conditioning, difference, model, patched, random, sample
 
@@ -183,6 +187,21 @@ class TestSampling:
         said = [record.getMessage() for record in caplog.records if "gradient" in record.getMessage()]
         assert len(said) == 1 and said[0].startswith("Pose Interaction Field: the gradient of the pose interaction")
 
+    def test_the_distance_of_every_step_is_told(self, parts, caplog):
+        with caplog.at_level("INFO"):
+            sample(guided(parts, every=2), steps=4, **SIZE)
+        (said,) = (record.getMessage() for record in caplog.records if "G over the guided" in record.getMessage())
+        assert said.startswith("Pose Interaction Field: G over") and len(said.split(": ")[-1].split(", ")) == 2
+
+    def test_through_a_tiny_decoder(self, parts):
+        """The host's TAESD."""
+        tiny = comfy.taesd.taesd.TAESD()
+        vae = comfy.sd.VAE(sd=seed_weights(tiny, 2).state_dict(), dtype=torch.float32)
+        latent = random(1, 4, 8, 12)
+        assert difference(FrozenDecoder(vae)(latent), vae.decode(latent).movedim(-1, 1)) < 1e-5
+        ours = guided((*parts[:2], vae))
+        assert difference(sample(ours, **SIZE), sample(parts[0], **SIZE)) > 1e-2
+
     def test_nothing_is_left_behind(self, parts, monkeypatch):
         patcher = guided(parts)
         kept = []
@@ -215,6 +234,23 @@ def _sampled(patcher, sampler: str, steps: int) -> torch.Tensor:
     noise = random(1, 4, 8, 12)
     chosen = comfy.samplers.sampler_object(sampler)
     return guider.sample(noise, torch.zeros_like(noise), chosen, sigmas, seed=5, disable_pbar=True)
+
+
+def test_preview(parts):
+    """W_h and G are those of the field; red is where it is off."""
+    _, net, _ = parts
+    image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(2))
+    drawn, weight, far = MannequinPreviewPoseField.execute(image, pose(), net).result
+    target = net.model(target_pose(pose()).picture(96, 64)).features
+    expected = pose_field(net.model(image.movedim(-1, 1)), target)
+    assert far == pytest.approx(float(expected.distance.mean()), rel=1e-4)
+    assert drawn.shape == image.shape and weight.shape == (2, 64, 96) and 0.1 < float(weight.mean()) < 0.9
+    off = torch.nn.functional.interpolate(expected.density, size=(64, 96), mode="bilinear")[:, 0]
+    assert difference(drawn[..., 0][off == 0], 0.5 * image[..., 0][off == 0]) < 1e-6
+    worst = off[0].flatten().argmax()
+    assert drawn[0].flatten(0, 1)[worst].tolist() == pytest.approx([1, 0, 0], abs=1e-5)
+    with pytest.raises(NodeError, match="^Preview Pose Field: The target pose holds 3 images"):
+        MannequinPreviewPoseField.execute(image, pose(frames=3), net)
 
 
 class TestBadInput:

@@ -105,8 +105,10 @@ def test_in_half_precision(parts):
     assert difference(ours, exact) < difference(ours, unguided)
 
 
-def test_what_stands_in_the_way(parts, monkeypatch):
-    hooked = conditioning(hooks=comfy.hooks.HookGroup())
+def test_what_stands_in_the_way(parts):
+    group = comfy.hooks.create_hook_lora({}, 1.0, 1.0)
+    group.hooks[0].weights, group.hooks[0].need_weight_init = {}, False
+    hooked = comfy.hooks.set_hooks_for_conditioning(conditioning(), group)
     with pytest.raises(PatchError, match="^Pose Interaction Field Guider: A conditioning has hooks"):
         sampled(guider(parts, positive=hooked))
     scale = torch.ones(1)
