@@ -81,7 +81,7 @@ class PoseFieldGuider(comfy.samplers.CFGGuider):
             field, at_clean = field_gradient(clean, *looked_at)
             memory.note(self.field, field.distance)
             # A gradient of a sum leaves the range of half precision: it goes through the UNet at length 1.
-            length = at_clean.abs().amax()
+            length = at_clean.abs().amax().clamp(min=torch.finfo(at_clean.dtype).tiny)
             (at_noisy,) = torch.autograd.grad(clean, noisy, at_clean / length)
         ratio = noise_ratio(level, self.inner_model.model_sampling)
         gradient = length * at_noisy * _scale(ratio, self.inner_model.model_sampling).view(-1, 1, 1, 1)

@@ -10,10 +10,10 @@ from devtools import untrained
 WIDGETS = {"scale": 5.0, "rule": "relative", "start_percent": 0.0, "end_percent": 1.0, "every": 1}
 
 
-def estimator(dtype: torch.dtype = torch.float32):
+def estimator(dtype: torch.dtype = torch.float32, bias: float = 0.006):
     """Untrained, with heat over about half of a picture."""
     state, header = untrained.estimator_state()
-    state["final_layers.1.bias"] = torch.full((17,), 0.006)
+    state["final_layers.1.bias"] = torch.full((17,), bias)
     state = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     return load_weights(HIGHERHRNET, state, "x", header)[0]
 

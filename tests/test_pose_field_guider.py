@@ -92,6 +92,14 @@ def test_it_guides_and_repeats(parts):
     assert FIELD not in parts[0].model_options["transformer_options"]
 
 
+def test_nobody_in_the_picture(parts, caplog):
+    """No heat, no weight, no gradient: nothing moves, and nothing is said."""
+    blind = estimator(bias=-10.0)
+    unguided, ours = sampled(plain(parts[0])), sampled(guider((parts[0], blind, parts[2])))
+    assert difference(ours, unguided) < 1e-4
+    assert not [record for record in caplog.records if "not numbers" in record.getMessage()]
+
+
 def test_on_a_patched_model_and_where_the_sampler_looks_behind_guidance(parts):
     attended = patched(parts[0], "hpfa", "reference")
     for sampler in ("euler", "euler_cfg_pp"):
