@@ -28,6 +28,7 @@ from .parity_pcdms import (
 )
 from .parity_poses import pose_drawing
 from .parity_prior import dino_tokens, pcdms_stage1
+from .parity_reposedm import higherhrnet, pif, reposedm_align
 from .parity_texture import mcld_texture
 from .parity_truepose import truepose_attention
 
@@ -66,6 +67,9 @@ KINDS: dict[str, tuple[Callable[[Golden], dict[str, Tensor]], float]] = {
     "imagpose_step": (imagpose_step, 1e-4),
     "imagpose_pipeline": (imagpose_pipeline, 1.0),
     "pose_drawing": (pose_drawing, 0.0),
+    "higherhrnet": (higherhrnet, 3e-4),
+    "pif": (pif, 0.0),
+    "reposedm_align": (reposedm_align, 1e-9),
 }
 
 
@@ -108,6 +112,7 @@ MEASURES: dict[str, Measure] = {
     "imagpose_pipeline": Measure("latent", _relative_rms, 3e-4),
     "unipc": Measure("", _relative_rms, 1e-6),
     "pose_drawing": Measure("", _mean_difference, 0.1),
+    "pif": Measure("", _relative_rms, 1e-6),
 }
 
 

@@ -70,9 +70,10 @@ def pictures_of(golden: Golden) -> dict[str, Tensor]:
     return {name: given.float() / 255 for name, given in golden.inputs.items() if given.dtype == torch.uint8}
 
 
-def vae_of(golden: Golden) -> Any:
+def vae_of(golden: Golden, dtype: torch.dtype = torch.float32) -> Any:
+    """The autoencoder of a pipeline's file, in the host's care."""
     import comfy.sd
 
     hint = golden.config["vae"]["comfy_hint"]
     weights = golden.weights_of("vae")
-    return comfy.sd.VAE(sd=weights, config={"params": hint}, dtype=torch.float32)
+    return comfy.sd.VAE(sd=weights, config={"params": hint}, dtype=dtype)

@@ -9,6 +9,7 @@ from torch import Tensor
 from model_patches.attention.cva import CVA, CVAShape
 from model_patches.dino import DinoShape
 from model_patches.networks.flc import FLCShape
+from model_patches.networks.higherhrnet import HigherHRNet, HigherHRNetShape
 from model_patches.networks.imagpose import IMAGPose, IMAGPoseShape
 from model_patches.networks.mcld import MCLD, MCLDShape
 from model_patches.networks.pcdms import PCDMs, PCDMsShape
@@ -17,6 +18,7 @@ from model_patches.networks.resampler import ResamplerShape
 from model_patches.published_mcld import site_of
 from model_patches.unet_family import Heads
 from model_patches.unet_layout import HEAD, UNetLayout
+from model_patches.weight_kinds.higherhrnet import estimator_metadata
 from model_patches.weight_kinds.imagpose import FAMILY, imagpose_metadata
 from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, mcld_metadata
@@ -34,6 +36,8 @@ SMALL_POSE = (16, 16, 24, 32)
 #: The published prior, and a small one of embeddings that the pack's untrained image encoder gives.
 PRIOR = PriorShape(1024, 2048, 32, 20)
 SMALL_PRIOR = PriorShape(64, 32, 4, 2, pose_hidden=24, pose_features=40)
+#: A pose estimator with the published one's joints that fits a test.
+SMALL_ESTIMATOR = HigherHRNetShape((4, 4, 8, 8), 4, stem=8, first=1, modules=(1, 1, 1), blocks=1, last=1)
 
 
 def mcld_state(
@@ -114,6 +118,18 @@ def imagpose_state(layout: UNetLayout = SMALL, seed: int = 0) -> tuple[dict[str,
         if key.endswith(".pe")
     }
     return random_state(shapes, torch.Generator().manual_seed(seed)) | positions, imagpose_metadata()
+
+
+def estimator_state(
+    seed: int = 0, shape: HigherHRNetShape = SMALL_ESTIMATOR
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a pose estimator's weight file with seeded random weights."""
+    with torch.device("meta"):
+        shapes = {key: tuple(tensor.shape) for key, tensor in HigherHRNet(shape).state_dict().items()}
+    state = random_state(shapes, torch.Generator().manual_seed(seed))
+    counts = {key: torch.tensor(1) for key in shapes if key.endswith("num_batches_tracked")}
+    means = {key: torch.zeros_like(state[key]) for key in shapes if key.endswith("running_mean")}
+    return state | counts | means, estimator_metadata()
 
 
 def dino_state(shape: DinoShape, seed: int = 0, patches: int = 37) -> dict[str, Tensor]:

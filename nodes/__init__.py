@@ -45,6 +45,9 @@ from .pcdms import (
 from .pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
 from .pcdms_prior import MannequinLoadPCDMsPrior, MannequinPCDMsPrior
 from .pose import MannequinChoosePerson, MannequinDetectPose, MannequinDrawPose, MannequinRetargetPose
+from .pose_estimator import MannequinEstimatePose, MannequinLoadPoseEstimator
+from .pose_field import MannequinPoseInteractionField, MannequinPoseInteractionFieldGuider
+from .pose_field_preview import MannequinPreviewPoseField
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
@@ -61,6 +64,8 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinFitImage,
     MannequinPasteBack,
     MannequinDetectPose,
+    MannequinLoadPoseEstimator,
+    MannequinEstimatePose,
     MannequinChoosePerson,
     MannequinRetargetPose,
     MannequinDrawPose,
@@ -118,6 +123,9 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinGuidanceRescale,
     MannequinConditioning,
     MannequinRegionBlendGuider,
+    MannequinPoseInteractionField,
+    MannequinPoseInteractionFieldGuider,
+    MannequinPreviewPoseField,
 ]
 
 

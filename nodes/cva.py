@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..model_patches.attention.cva import AFTER_ATTENTION, AFTER_LAYERS, Tiles
 from ..model_patches.comfy_cva import apply_cva
 from ..model_patches.comfy_weights import load_weights
-from ..model_patches.weight_kinds.imagpose import CVA_MODULES
+from ..model_patches.weight_kinds.imagpose import CONVERTED, CVA_MODULES
 from .errors import name_of, names_itself
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import any_name, files_of_kind, read_weights
@@ -29,8 +29,8 @@ class MannequinLoadCVA(io.ComfyNode):
             category="Mannequin/IMAGPose",
             description=(
                 "Loads modules of cross-view attention without a UNet from a safetensors file in models/mannequin: a "
-                "motion module in AnimateDiff's form, as IMAGPose's training begins from, made ready with 'python -m "
-                "training.convert imagpose FOLDER OUT'. Load IMAGPose gives a whole model's modules."
+                "motion module in AnimateDiff's form, as IMAGPose's training begins from, made ready with "
+                f"{CONVERTED}. Load IMAGPose gives a whole model's modules."
             ),
             inputs=[
                 io.Combo.Input(

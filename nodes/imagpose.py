@@ -10,7 +10,7 @@ from torch import Tensor
 from ..model_patches.comfy_networks import load_file
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
-from ..model_patches.weight_kinds.imagpose import IMAGPOSE_MODEL
+from ..model_patches.weight_kinds.imagpose import CONVERTED, IMAGPOSE_MODEL
 from ..preprocessors.images import check_image, squashed
 from ..preprocessors.joint_views import JointLayout, Tile, arranged, flagged, joined, taken_apart
 from .checks import ASPECT_TOLERANCE
@@ -53,8 +53,8 @@ class MannequinLoadIMAGPose(io.ComfyNode):
             category="Mannequin/IMAGPose",
             description=(
                 "Loads IMAGPose from a safetensors file in models/mannequin: its UNet, ready to sample (v-prediction, "
-                "zero terminal SNR), and what stands beside it. Make the file of trained weights with 'python -m "
-                "training.convert imagpose FOLDER OUT'."
+                "zero terminal SNR), and what stands beside it. Make the file of trained weights with "
+                f"{CONVERTED}."
             ),
             inputs=[
                 io.Combo.Input(

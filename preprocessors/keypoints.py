@@ -92,6 +92,13 @@ def from_blazepose(people: Sequence[Person], width: int, height: int, threshold:
     return Frame(points, width, height)
 
 
+def from_coco_17(people: Tensor, width: int, height: int) -> Frame:
+    """OpenPose's points of COCO's ``[people, 17, 3]``, in pixels; what has a confidence above 0 is seen."""
+    points = _reorder(people, _FROM_COCO_17)
+    points[..., 2] = (points[..., 2] > 0).float()
+    return Frame(points * points[..., 2:], width, height)
+
+
 def to_pose_keypoint(frames: Sequence[Frame], layout: Layout = "OpenPose-18") -> list[dict[str, Any]]:
     """Frames as a POSE_KEYPOINT, with the body's points in the order of ``layout``; face and hands are not seen."""
     order = _TO_COCO_17 if layout == "COCO-17" else range(18)

@@ -1,4 +1,4 @@
-"""Published weights to ours: ``python -m training.convert mcld FOLDER OUT``, or with ``pcdms`` or ``imagpose``.
+"""Published weights to ours: ``python -m training.convert mcld FOLDER OUT``, and so on for the other methods.
 
 Files are recognised by their keys, not by their names, checked against each other, and written to safetensors files
 that our loaders read: MCLD's and IMAGPose's all to one, PCDMs' stages to one each, in a folder. Pickled files are read
@@ -22,6 +22,7 @@ from model_patches.unet_layout import check_unet
 from model_patches.weight_kinds import check_modules as check_network
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, MCLD_MODEL, mcld_metadata, mcld_shape
 
+from .convert_higherhrnet import convert_higherhrnet
 from .convert_imagpose import convert_imagpose
 from .convert_pcdms import convert_pcdms
 from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, hashes, read_shapes, stored_as
@@ -149,6 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pcdms.add_argument("out", type=Path, metavar="OUT", help="the folder to write a safetensors file a stage into")
     pcdms.add_argument("--half", action="store_true", help="store half precision, where a file does not yet")
     pcdms.set_defaults(convert=lambda given: convert_pcdms(given.folder, given.out, say, given.half))
+    pose = methods.add_parser("higherhrnet", help="a published file of HigherHRNet, its own or mmpose's")
+    pose.add_argument("file", type=Path, metavar="FILE", help="the published file")
+    pose.add_argument("out", type=Path, metavar="OUT", help="the safetensors file to write")
+    pose.add_argument("--half", action="store_true", help="store half precision: 57 MB of W32 instead of 115")
+    pose.set_defaults(convert=lambda given: convert_higherhrnet(given.file, given.out, say, given.half))
 
     imagpose = methods.add_parser("imagpose", help="what IMAGPose's published training writes, or a motion module")
     imagpose.add_argument("folder", type=Path, metavar="FOLDER", help="where the trained files are")

@@ -16,11 +16,14 @@ from .kind import (
     State,
     UNetPart,
     WeightKind,
+    by_training,
     dtype_of,
     header,
     shapes_of,
 )
 
+#: What makes our files of the trained ones.
+CONVERTED = by_training("convert imagpose FOLDER OUT")
 #: What the published UNet has between its layers; our files have it beside the UNet.
 MODULES = ExtraLayers(
     "cross-view attention", re.compile(r"(down_blocks\.\d+|mid_block|up_blocks\.\d+)\.motion_modules\..+")
@@ -57,7 +60,7 @@ IMAGPOSE_MODEL = WeightKind(
     name="IMAGPose",
     what="IMAGPose together with its UNet",
     node="Load IMAGPose",
-    advice="An IMAGPose weight file is made by 'python -m training.convert imagpose FOLDER OUT'",
+    advice=f"An IMAGPose weight file is made by {CONVERTED}",
     mend="Convert the trained files again.",
     recognise=lambda keys, metadata: _is_imagpose(keys, metadata, with_unet=True),
     unets=_unets,
@@ -69,7 +72,7 @@ CVA_MODULES = WeightKind(
     what="modules of cross-view attention without a UNet",
     node="Load CVA",
     beside=", beside the checkpoint they belong to",
-    advice="Such a file is made of a motion module by 'python -m training.convert imagpose FOLDER OUT'",
+    advice=f"Such a file is made of a motion module by {CONVERTED}",
     recognise=lambda keys, metadata: _is_imagpose(keys, metadata, with_unet=False),
     shapes=shapes_of(_network),
     network=_network,

@@ -1,0 +1,52 @@
+"""A published HigherHRNet to ours: the official files or mmpose's, of COCO or of Human-Art, W32 or W48."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from model_patches.errors import PatchError
+from model_patches.published_higherhrnet import our_name
+from model_patches.weight_kinds import check, describe, recognise
+from model_patches.weight_kinds.higherhrnet import HIGHERHRNET, estimator_metadata
+
+from .published_files import ConversionError, OneOpenFile, hashes, read_shapes, stored_as
+from .safetensors_stream import Entry, write
+
+
+def convert_higherhrnet(file: Path, out: Path, say: Callable[[str], None], half: bool = False) -> None:
+    """One published file as one of ours.
+
+    Args:
+        half: store half precision.
+
+    Raises:
+        ConversionError: the file is not there, of another network or incomplete, or ours exists; nothing is written.
+    """
+    if out.exists():
+        raise ConversionError(f"{out} exists already. Delete it, or give another name.")
+    if not file.is_file():
+        raise ConversionError(f"There is no file {file}.")
+    published = read_shapes(file)
+    state = {our_name(key): tensor for key, tensor in published.items()}
+    kind = recognise(state)
+    if kind is not HIGHERHRNET:
+        raise ConversionError(
+            f"{file.name} is {describe(kind)}. Needed is a HigherHRNet of the official code "
+            "(pose_higher_hrnet_w32_512.pth and others) or of mmpose (higher_hrnet32_… and higher_hrnet48_…)."
+        )
+    if len(state) < len(published):
+        raise ConversionError(f"{file.name} has a part twice, under two names. Download it again.")
+    metadata = estimator_metadata()
+    try:
+        check(HIGHERHRNET, state, file.name, metadata)
+    except PatchError as error:
+        raise ConversionError(f"{error} Download it again.") from error
+    files = OneOpenFile()
+    entries = [
+        Entry(our_name(key), stored_as(tensor, half), tuple(tensor.shape), partial(files.tensor, file, key))
+        for key, tensor in published.items()
+    ]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write(out, entries, metadata | hashes([file]))
+    size = sum(entry.size for entry in entries)
+    say(f"Wrote {out}: {len(entries)} tensors, {size / 2**20:.0f} MiB. Put it into ComfyUI's models/mannequin.")
