@@ -29,6 +29,8 @@ COMMANDS = {
     "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),
 }
 INTERRUPTED = 130
+#: The whole suite goes to as many processes as there are cores, up to four, a file to one of them.
+TOGETHER = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
 
 
 def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]:
@@ -40,8 +42,9 @@ def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]
             said = f"'{rest[0]}' is no command of {module}." if rest else f"Which command of {module}?"
             raise SystemExit(f"{said} There is {', '.join(names)}: python dev.py {command} {names[0]} --help")
         return f"{module}.{rest[0]}", rest[1:]
-    if command == "test" and "--slow" in rest:
-        return module, ["-m", "", *(word for word in rest if word != "--slow")]
+    if command == "test":
+        slow, rest = "--slow" in rest, [word for word in rest if word != "--slow"]
+        return module, [*(["-m", ""] if slow else []), *([] if rest else TOGETHER), *rest]
     return module, rest
 
 
@@ -110,6 +113,9 @@ def main() -> int:
     where = ROOT if module == "pytest" else Path.cwd()
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     variables = os.environ | {"MANNEQUIN_COMFYUI": str(comfyui), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    if TOGETHER[0] in rest:
+        # Each process with a thread: several with as many as there are cores are slower than one.
+        variables = {"OMP_NUM_THREADS": "1"} | variables
     return run_instead([str(python), "-m", module, *rest], where, variables)
 
 

@@ -47,6 +47,7 @@ TOOLS = [
     "opencv-python-headless",
     "playwright",
     "pytest>=8",
+    "pytest-xdist",
     "ray[data]",
     "ruff",
     "scikit-image",
