@@ -126,9 +126,10 @@ class PoseField(Shared):
 
     def acts(self, sigma: float, schedule: Any, options: dict) -> bool:
         """Whether the step at this noise level is guided."""
-        first, last = (schedule.percent_to_sigma(share) for share in (self.scope.start, self.scope.end))
-        if not (self.scope.endless or first >= sigma >= last):
-            return False
+        if not self.scope.endless:
+            first, last = (schedule.percent_to_sigma(share) for share in (self.scope.start, self.scope.end))
+            if not first >= sigma >= last:
+                return False
         levels = options.get("sample_sigmas")
         # Samplers of higher order look between two levels: that belongs to the step before.
         step = 0 if levels is None else max(0, int((levels >= sigma * (1 - 1e-5)).sum()) - 1)
@@ -212,13 +213,15 @@ def with_networks(model: Any, field: PoseField) -> Any:
     """A clone of ``model`` whose runs have a memory, and with which the host loads what a field looks through.
 
     Raises:
-        PatchError: the decoder is of another latent, or the model's latents are no pictures.
+        PatchError: the decoder is none or of another latent, or the model's latents are no pictures.
     """
+    if getattr(field.vae, "first_stage_model", None) is None:
+        raise PatchError("The decoder holds no VAE: the file it came from has none. Connect Load VAE.")
     latents = model.get_model_object("latent_format")
     ours, theirs = latents.latent_channels, getattr(field.vae, "latent_channels", None)
     if getattr(latents, "latent_dimensions", 2) != 2 or getattr(field.vae, "latent_dim", 2) != 2:
         raise PatchError("The model or the decoder is of video or of sound. Connect those of a model of pictures.")
-    if getattr(field.vae, "first_stage_model", None) is None or ours != theirs:
+    if ours != theirs:
         raise PatchError(
             f"The decoder takes latents of {theirs} channels and the model makes {ours}: it is another model's VAE. "
             "Connect the model's own, or a tiny one (TAESD) of its family."

@@ -267,6 +267,11 @@ class TestBadInput:
         with pytest.raises(NodeError, match="latents of 16 channels and the model makes 4: it is another model's VAE"):
             guided(parts)
 
+    def test_a_checkpoint_without_a_vae(self, parts, monkeypatch):
+        monkeypatch.setattr(parts[2], "first_stage_model", None)
+        with pytest.raises(NodeError, match="^Pose Interaction Field: The decoder holds no VAE"):
+            guided(parts)
+
     def test_another_aspect(self, parts):
         with pytest.raises(PatchError, match="^Pose Interaction Field: The target pose is on a canvas of 64×96 and"):
             sample(guided(parts, target=pose(width=64, height=96)), **SIZE)
