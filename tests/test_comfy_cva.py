@@ -176,7 +176,7 @@ class TestContract:
         """SourceNet is the network that is patched, and looks at a picture of another size that has no tiles."""
         worn = applied(base, weights=weights, strength=1e-6)
         close = sample(patched(base, "hpfa"), **SIDES)
-        assert difference(sample(patched(worn, "hpfa"), **SIDES), close) < 1e-3
+        assert difference(sample(patched(worn, "hpfa"), **SIDES), close) < 1e-4 * float(close.abs().max())
 
     @pytest.mark.parametrize("cfg", [1.0, 3.5])
     def test_batches(self, base, weights, cfg):
