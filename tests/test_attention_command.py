@@ -42,9 +42,7 @@ def test_the_command_writes_a_table_of_every_network(tmp_path, capsys):
     people = NoisePeople()
     with torch.inference_mode(False), torch.enable_grad():
         files = [
-            str(Run(replace(recipe(tmp_path / name, name), steps=1), people).train())
-            for name in OPTIONS
-            if name != "autoencoder"
+            str(Run(replace(recipe(tmp_path / name, name), steps=1), people).train()) for name in ("truepose", "mcld")
         ]
     data, out = store(people, tmp_path / "store"), tmp_path / "table.md"
     names = ["--name", "one", "--name", "two"]

@@ -28,7 +28,7 @@ from training.methods.pcdms_prior import PCDMsPrior
 from training.methods.pcdms_refining import PCDMsRefining
 from training.objectives import Schedule
 from training.pcdms import PriorAndInpainting, load_prior_and_inpainting
-from training.sampling import load_method, read_pairs
+from training.sampling import load_method, load_predictor, read_pairs
 
 GUIDANCE, STEPS = 2.0, 5
 KINDS = {"inpainting": PCDMS_INPAINTING, "simplified": PCDMS_INPAINTING, "refining": PCDMS_REFINING}
@@ -205,6 +205,9 @@ def test_the_first_two_stages_together_never_read_the_target(runs):
         load_prior_and_inpainting(runs["simplified"], runs["prior"])
     with pytest.raises(TrainingError, match="second stage, inpainting, is needed"):
         load_prior_and_inpainting(runs["refining"])
+    for stage in ("prior", "inpainting", "refining"):
+        with pytest.raises(TrainingError, match="makes no pictures by itself"):
+            load_predictor(runs[stage], Path("unused"))
     assert PriorAndInpainting(load_method(runs["simplified"]), None).prior is None
 
 

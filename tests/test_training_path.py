@@ -24,6 +24,8 @@ RECIPES = ROOT / "training" / "recipes"
 #: The demo's recipes at a size that takes seconds.
 TINY = [
     "options.base.widths=[32, 32, 32]",
+    # The autoencoder has the first half of the demo's.
+    "options.base.channels=16",
     "data.people=work/encoded",
     "data.held_out=work/held_out_encoded",
     "steps=20",

@@ -83,6 +83,13 @@ def table(shares: Mapping[str, Shares]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _loaded(file: Path) -> DualUNet:
+    method = load_method(file, correspondence=1.0)
+    if not isinstance(method, DualUNet):
+        raise TrainingError(f"'{file}' is of {method.name}; networks that look at a second UNet are needed.")
+    return method
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong."""
     parser = argparse.ArgumentParser(
@@ -103,12 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if len(names) != len(options.weights):
             raise TrainingError(f"There are {len(options.weights)} weight files and {len(names)} names.")
         people = StoredPeople(options.store)
+        methods = {name: _loaded(file) for name, file in zip(names, options.weights, strict=True)}
         text = table(
             {
-                name: attention_shares(
-                    load_method(file, correspondence=1.0), people, options.pairs, options.timestep, options.seed
-                )
-                for name, file in zip(names, options.weights, strict=True)
+                name: attention_shares(method, people, options.pairs, options.timestep, options.seed)
+                for name, method in methods.items()
             }
         )
     except TrainingError as error:

@@ -20,7 +20,7 @@ from .errors import TrainingError
 from .examples import Example, collate, on_device
 from .grids import to_pictures
 from .methods import METHODS
-from .methods.base import Batch, Method
+from .methods.base import Batch, Method, Sampler
 
 #: Where a weight file says which method made it, and with which options.
 METHOD_KEY, OPTIONS_KEY = "mannequin.training_method", "mannequin.training_options"
@@ -134,6 +134,11 @@ def load_predictor(path: Path, autoencoder: Path, name: str | None = None, **opt
         TrainingError: the file is none of ours.
     """
     method = load_method(path)
+    if not (isinstance(method, Sampler) and method.alone):
+        raise TrainingError(
+            f"'{path}' is of {method.name}, which makes no pictures by itself. PCDMs' stages are given together: "
+            "pcdms:INPAINTING,PRIOR, or refined:REFINING,PREDICTOR."
+        )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     decoder = load_autoencoder(autoencoder).to(device)
     return Trained(name or path.parent.name, method.to(device), decoder, **options)

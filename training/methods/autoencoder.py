@@ -4,7 +4,7 @@ Not a paper's method. Errors of pixels and of edges on crops of people, latents 
 the latents, so that what a diffusion model gets slightly wrong decodes to something slightly wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,6 +150,9 @@ class Autoencoder(Method):
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         return dict(self.network.state_dict()), {}
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        self.network.load_state_dict(tensors)
 
 
 def edge_error(error: Tensor, weight: Tensor) -> Tensor:

@@ -46,6 +46,10 @@ class Method(nn.Module, ABC):
         """Tensors and header of the file that the nodes load."""
 
     @abstractmethod
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of :meth:`weights`."""
+
+    @abstractmethod
     def show(self, batch: Batch, draws: Draws, autoencoder: Autoencoder | None) -> list[Tensor]:
         """Columns of a sample grid: pictures ``[B, 3, H, W]`` in −1…1, the method's own last."""
 
@@ -59,6 +63,11 @@ class Method(nn.Module, ABC):
 
 class Sampler(ABC):
     """A method that makes pictures of people."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it does so of a source and a pose, without another network's result."""
+        return True
 
     def noise_shape(self, batch: Batch) -> tuple[int, ...]:
         """Of one sample's noise; by default as large as the target's latent, of which nothing else is read."""

@@ -129,7 +129,6 @@ class DualUNet(Diffusion):
         }, self.heads.metadata()
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`weights`."""
         parts: dict[str, dict[str, Tensor]] = {DENOISING: {}, REFERENCE: {}, "": {}}
         for key, value in tensors.items():
             prefix = next(prefix for prefix in parts if key.startswith(prefix))

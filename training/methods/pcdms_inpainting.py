@@ -53,6 +53,10 @@ class PCDMsInpainting(PCDMsStage):
             blank = load_clip_vision(options.clip_vision).blank()
         self.register_buffer("blank_embedding", blank, persistent=False)
 
+    @property
+    def alone(self) -> bool:
+        return not self.options.prior
+
     def read_source(self, record: Record) -> dict[str, Tensor]:
         read = super().read_source(record) | {
             "source_latent": tensor(field(record, "latent"), torch.float32),

@@ -5,6 +5,7 @@ themselves, each to zero, as the published code trains.
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as option
 from pathlib import Path
@@ -136,6 +137,5 @@ class PCDMsPrior(Method):
         tensors = {PREFIX + key: value for key, value in self.prior.state_dict().items()}
         return tensors, prior_metadata(self.options.shape.heads, self.options.mean, self.options.std)
 
-    def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of :meth:`weights`."""
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         self.prior.load_state_dict({key.removeprefix(PREFIX): value for key, value in tensors.items()})

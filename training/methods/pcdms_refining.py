@@ -34,6 +34,10 @@ class PCDMsRefining(PCDMsStage):
     def __init__(self, options: PCDMsRefiningOptions, seed: int) -> None:
         super().__init__(options, seed, REFINING)
 
+    @property
+    def alone(self) -> bool:
+        return False
+
     def read_target(self, record: Record) -> dict[str, Tensor]:
         return super().read_target(record) | {"coarse_latent": tensor(field(record, "coarse_latent"), torch.float32)}
 

@@ -144,7 +144,6 @@ class PCDMsStage(Diffusion):
         return tensors | dict(self.modules_.state_dict()), header
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`weights`."""
         unet = {key.removeprefix(DENOISING): value for key, value in tensors.items() if key.startswith(DENOISING)}
         self.denoising.load_state_dict(unet)
         self.modules_.load_state_dict({key: value for key, value in tensors.items() if not key.startswith(DENOISING)})
