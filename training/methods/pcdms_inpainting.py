@@ -116,9 +116,7 @@ class PCDMsInpainting(PCDMsStage):
             place = prediction.new_ones(1, 1, height, width)
             if self.options.background != 1:
                 place = self.place_weights(batch[f"{side}_parsing"] > 0, (height, width))
-            halves.append(
-                weight * place.expand(rows, -1, -1, -1) if len(place) == 1 else weight * of_targets(place, rows)
-            )
+            halves.append(weight * of_targets(place, rows))
         return torch.cat(halves, -1)
 
     def looked_at(self, looking: Looking, latent: tuple[int, int]) -> dict:
