@@ -9,11 +9,8 @@ import torch
 from torch import nn
 
 from .comfy_small_sd import host_clip_vision
-from .dino import PATCH, SIDE, Positions, at_side, checked
+from .dino import EPSILON, PATCH, SIDE, Positions, at_side, checked
 from .weight_kinds.kind import Metadata, State
-
-#: Of the published sizes.
-_EPSILON = 1e-6
 
 
 def load_dino(
@@ -37,7 +34,7 @@ def load_dino(
             "hidden_size": shape.width,
             "num_hidden_layers": shape.layers,
             "num_attention_heads": shape.heads,
-            "layer_norm_eps": _EPSILON,
+            "layer_norm_eps": EPSILON,
             "use_swiglu_ffn": shape.gated,
             "image_size": SIDE,
             "patch_size": PATCH,

@@ -21,6 +21,8 @@ from .weight_kinds.kind import Metadata, Shapes, State
 FIRST_KEYS = ("encoder.layer.0.layer_scale1.lambda1", "blocks.0.ls1.gamma")
 #: Sides in pixels of a patch and of the pictures that PCDMs and IMAGPose show DINOv2.
 PATCH, SIDE = 14, 224
+#: Of the norms of all published sizes.
+EPSILON = 1e-6
 #: Width of the heads of all published sizes; a file with others says in its header how many it has.
 HEAD = 64
 HEADS_KEY = "mannequin.dino_heads"

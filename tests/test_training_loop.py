@@ -19,7 +19,7 @@ from training.methods.diffusion import SmallUNet
 from training.methods.mcld import MCLDOptions
 from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
 from training.methods.pcdms_prior import PCDMsPriorOptions
-from training.methods.pcdms_refining import PCDMsRefiningOptions
+from training.methods.pcdms_stage import PCDMsStageOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
 
@@ -32,7 +32,7 @@ OPTIONS = {
     "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
     "pcdms_prior": PCDMsPriorOptions(PriorShape(REGION_DIM, 32, 2, 1, 36, 16, 16), 0.0, 1.0),
     "pcdms_inpainting": PCDMsInpaintingOptions(**STAGE, pose_widths=(8, 8, 8, 16)),
-    "pcdms_refining": PCDMsRefiningOptions(**STAGE),
+    "pcdms_refining": PCDMsStageOptions(**STAGE),
 }
 
 

@@ -7,7 +7,6 @@ that was stopped.
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,15 +15,16 @@ from pathlib import Path
 from .data import atomic
 from .data.records import Pair, People, Record
 from .data.store import StoredPeople, begin, files_of, left_to_do
-from .errors import TrainingError
+from .draws import number_of
+from .errors import INTERRUPTED, TrainingError
 from .evaluation.chosen import open_predictor
 from .evaluation.predictors import Predictor
 from .evaluation.protocols import PROTOCOLS
 from .preprocessing.alone import alone
+from .preprocessing.work import complete_fields
 
 #: Names of a unit, which is what a killed run loses at most.
 UNIT = 64
-INTERRUPTED = 130
 
 
 class OnePairEach:
@@ -37,21 +37,19 @@ class OnePairEach:
 
     def __init__(self, people: People, seed: int) -> None:
         self._people, self.names = people, people.names
-        self.complete_fields = frozenset(getattr(people, "complete_fields", ()))
+        self.complete_fields = complete_fields(people)
         sources: dict[str, list[str]] = {}
         for source, target in people.pairs:
             sources.setdefault(target, []).append(source)
         #: By target.
-        self.source = {target: theirs[_draw(seed, target, len(theirs))] for target, theirs in sources.items()}
+        self.source = {
+            target: theirs[number_of(f"{seed} {target}") % len(theirs)] for target, theirs in sources.items()
+        }
         self.pairs = [Pair(self.source[name], name) for name in self.names if name in self.source]
 
     def record(self, name: str) -> Record:
         """As the people have it."""
         return self._people.record(name)
-
-
-def _draw(seed: int, name: str, count: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:4], "little") % count
 
 
 def write_coarse(

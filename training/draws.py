@@ -4,6 +4,7 @@ Sample n of a run draws the same noise whichever process it falls to and however
 goes on from a checkpoint, and one that is spread over processes, see what an uninterrupted single one sees.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,6 +49,11 @@ class Draws:
 
 def _generator(*words: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
+
+
+def number_of(text: str) -> int:
+    """The same number for the same text, on every machine."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
 def order(seed: int, epoch: int, count: int) -> np.ndarray:

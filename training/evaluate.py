@@ -25,7 +25,7 @@ from pathlib import Path
 from preprocessors.errors import ConditionError
 
 from .data.records import People
-from .errors import TrainingError
+from .errors import INTERRUPTED, TrainingError
 from .evaluation import face_metric, inception, perceptual
 from .evaluation.chosen import chosen_predictors
 from .evaluation.columns import LeftOut, PairMetric
@@ -35,9 +35,6 @@ from .evaluation.pose_metric import PoseError
 from .evaluation.protocols import PROTOCOLS, Protocol
 from .evaluation.report import write_report
 from .evaluation.run import Evaluation, Outcome, choose_pairs
-
-#: What a shell says of a program that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

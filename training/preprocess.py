@@ -19,7 +19,7 @@ from .data import atomic
 from .data.records import People
 from .data.sources import open_people, parse_source
 from .data.store import FORMATS, begin, left_to_do
-from .errors import TrainingError
+from .errors import INTERRUPTED, TrainingError
 from .preprocessing.alone import alone
 from .preprocessing.pipeline import OPTIONS as NETWORKS
 from .preprocessing.pipeline import Pipeline, possible_steps
@@ -34,8 +34,6 @@ LARGEST_UNIT, FEWEST_UNITS = 64, 32
 MOST_BROKEN = 100
 #: Workers that are started where nobody says how many.
 MOST_WORKERS = 8
-#: What a shell says of a program that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 def preprocess(

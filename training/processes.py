@@ -8,10 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
-from .errors import TrainingError
+from .errors import INTERRUPTED, TrainingError
 
-#: What a shell says of a program that Ctrl-C ended.
-INTERRUPTED = 130
 #: Set, accelerate trains on the processors; without GPUs, its processes find one another only with it.
 ON_PROCESSORS = "ACCELERATE_USE_CPU"
 

@@ -1,6 +1,5 @@
 """Trained weights that make pictures, without ComfyUI: what evaluation and the comparison of the two hosts use."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from .autoencoders import Autoencoder, load_autoencoder
 from .data.records import Record
-from .draws import Draws
+from .draws import Draws, number_of
 from .errors import TrainingError
 from .examples import Example, collate, on_device
 from .grids import to_pictures
@@ -78,7 +77,7 @@ class Trained:
         for start in range(0, len(pairs), self.batch):
             part = pairs[start : start + self.batch]
             batch = on_device(read_pairs(self.method, part), device)
-            draws = Draws(self.seed, [_number(source, target) for source, target in part], 0, device)
+            draws = Draws(self.seed, [number_of(f"{source.name}>{target.name}") for source, target in part], 0, device)
             noise = draws.normal(*self.method.noise_shape(batch))
             latents = self.method.sample(batch, noise, self.steps, self.guidance)
             made += list(to_pictures(self.autoencoder.decode(latents)).numpy())
@@ -93,10 +92,6 @@ def read_pairs(method: Told, pairs: Sequence[tuple[Record, Record]]) -> dict[str
             for number, (source, target) in enumerate(pairs)
         ]
     )
-
-
-def _number(source: Record, target: Record) -> int:
-    return int.from_bytes(hashlib.sha256(f"{source.name}>{target.name}".encode()).digest()[:4], "little")
 
 
 def load_method(path: Path, **changes) -> Method:

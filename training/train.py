@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from .errors import TrainingError
+from .errors import INTERRUPTED, TrainingError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # diffusers and transformers take seconds to import: after the command line has been read.
     from .examples import Shares
     from .loop import Run
-    from .processes import INTERRUPTED, is_first, launch
+    from .processes import is_first, launch
     from .recipe import read_recipe
 
     logging.basicConfig(level=logging.WARNING)

@@ -79,19 +79,18 @@ class TrainingFree(Sampler):
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
         model, use = self.model, self.use
-        scheduler = (model.options.sampling or model.options.schedule).scheduler()
-        scheduler.set_timesteps(steps or model.options.steps)
-        guidance = model.options.guidance if guidance is None else guidance
-        pose, latents = model.encode_pose(batch), noise
+        scale = model.options.guidance if guidance is None else guidance
+        pose = model.encode_pose(batch)
         memories = model.remember(batch, None) if use.use == "prompt" else self._remember(batch)
-        for timestep in scheduler.timesteps:
-            rows = timestep.expand(len(noise))
-            prediction = null = model.denoise(latents, rows, pose)
-            if use.acts(int(timestep)):
-                with conditioned(model.denoising, memories, weight=use.strength):
-                    prediction = guided(null, model.denoise(latents, rows, pose), guidance)
-            latents = scheduler.step(prediction, timestep, latents).prev_sample
-        return latents
+
+        def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
+            null = model.denoise(latents, timesteps, pose)
+            if not use.acts(int(timesteps[0])):
+                return null
+            with conditioned(model.denoising, memories, weight=use.strength):
+                return guided(null, model.denoise(latents, timesteps, pose), scale)
+
+        return model.ddim(noise, predict, steps)
 
     def _remember(self, batch: Batch):
         model, sites = self.model, select_sites(self.use.sites, self.model.sites)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from preprocessors.keypoints import Frame
+
 from ..autoencoders import Autoencoder
 from ..data.records import Record
 from ..draws import Draws
@@ -96,6 +98,12 @@ def field(record: Record, name: str) -> np.ndarray:
 def tensor(value: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
     """A field as a tensor that owns its memory."""
     return torch.tensor(np.asarray(value), dtype=dtype)
+
+
+def frame_of(record: Record) -> Frame:
+    """The person's keypoints, on the picture's canvas."""
+    height, width = record.image.shape[:2]
+    return Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
 
 
 def of_targets(values: Tensor, rows: int) -> Tensor:

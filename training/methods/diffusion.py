@@ -127,40 +127,43 @@ class Diffusion(Method, Sampler):
         """Of the rows' errors, ``[B]``."""
         return min_snr_weights(self.noise, timesteps, self.options.min_snr) if self.options.min_snr else 1.0
 
-    def place_weights(self, person: Tensor, grid: tuple[int, int]) -> Tensor | None:
-        """Of a latent's places, ``[B, 1, h, w]``; ``person`` says where somebody is shown, boolean ``[B, H, W]``."""
-        if self.options.background == 1:
-            return None
-        share = soft_grid(person, grid)
+    def place_weights(self, batch: Batch, grid: tuple[int, int]) -> Tensor | None:
+        """Of the errors at a latent's places, ``[B, 1, h, w]``; None where all count alike."""
+        return None if self.options.background == 1 else self.person_weights(batch["target_parsing"], grid)
+
+    def person_weights(self, parsing: Tensor, grid: tuple[int, int]) -> Tensor:
+        """1 where pictures ``[B, H, W]`` show somebody, and the background's weight elsewhere: ``[B, 1, h, w]``."""
+        share = soft_grid(parsing > 0, grid)
         return torch.lerp(torch.full_like(share, self.options.background), torch.ones_like(share), share)
 
     def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
         """The terms of the loss; ``weights`` of the rows, ``[B]``."""
-        place = None
-        if self.options.background != 1:
-            place = self.place_weights(batch["target_parsing"] > 0, tuple(prediction.shape[-2:]))
+        place = self.place_weights(batch, tuple(prediction.shape[-2:]))
         return {"diffusion": (weights * squared_error(prediction, truth, place)).mean()}
 
-    def ddim(
-        self, noise: Tensor, told: Predict, null: Predict, steps: int | None = None, guidance: float | None = None
-    ) -> Tensor:
-        """Latents from noise.
-
-        Args:
-            told, null: the network under its condition, and under the null condition of classifier-free guidance.
-            steps, guidance: None takes the recipe's.
-        """
+    def ddim(self, noise: Tensor, predict: Predict, steps: int | None = None) -> Tensor:
+        """Latents from noise; ``steps`` None takes the recipe's."""
         scheduler = (self.options.sampling or self.options.schedule).scheduler()
         scheduler.set_timesteps(steps or self.options.steps)
-        guidance = self.options.guidance if guidance is None else guidance
         latents = noise
         for timestep in scheduler.timesteps:
             rows = timestep.expand(len(noise)).to(noise.device)
-            prediction = told(latents, rows)
-            if guidance != 1:
-                prediction = guided(null(latents, rows), prediction, guidance)
-            latents = scheduler.step(prediction, timestep, latents).prev_sample
+            latents = scheduler.step(predict(latents, rows), timestep, latents).prev_sample
         return latents
+
+    def guided_ddim(
+        self, noise: Tensor, told: Predict, null: Predict, steps: int | None = None, guidance: float | None = None
+    ) -> Tensor:
+        """Latents from noise under classifier-free guidance.
+
+        Args:
+            told, null: the network under its condition, and under the null condition.
+            steps, guidance: None takes the recipe's.
+        """
+        scale = self.options.guidance if guidance is None else guidance
+        if scale == 1:
+            return self.ddim(noise, told, steps)
+        return self.ddim(noise, lambda x, rows: guided(null(x, rows), told(x, rows), scale), steps)
 
     def shown(self, batch: Batch) -> list[Tensor]:
         """Latents of a sample grid's first columns."""

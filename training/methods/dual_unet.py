@@ -116,7 +116,7 @@ class DualUNet(Diffusion):
                 return self.denoise(latents, timesteps, pose)
 
         # The null condition is the network without its patches.
-        return self.ddim(noise, told, lambda x, timesteps: self.denoise(x, timesteps, pose), steps, guidance)
+        return self.guided_ddim(noise, told, lambda x, timesteps: self.denoise(x, timesteps, pose), steps, guidance)
 
     def shown(self, batch: Batch) -> list[Tensor]:
         return [self.reads(batch), *super().shown(batch)]

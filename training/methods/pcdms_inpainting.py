@@ -12,15 +12,14 @@ from torch import Tensor
 
 from model_patches.sites import Site
 from model_patches.weight_kinds.pcdms_unets import INPAINTING, SIMPLIFIED
-from preprocessors.keypoints import Frame
 from preprocessors.published_skeleton import STYLES, draw_frame
 
 from ..correspondence import Looking, grid_of
 from ..data.records import Record
 from ..draws import Draws
-from ..objectives import dropped, squared_error
+from ..objectives import dropped
 from ..preprocessing.clip import load_clip_vision
-from .base import Batch, field, of_targets, tensor
+from .base import Batch, field, frame_of, of_targets, tensor
 from .pcdms_stage import PCDMsStage, PCDMsStageOptions
 
 
@@ -63,7 +62,7 @@ class PCDMsInpainting(PCDMsStage):
             "joint_latent": tensor(field(record, "joint_latent"), torch.float32),
             "source_skeleton": skeleton(record),
         }
-        if self.options.background != 1:
+        if self.options.background != 1 and "source_parsing" not in read:
             read["source_parsing"] = tensor(field(record, "parsing"), torch.uint8)
         return read
 
@@ -103,19 +102,15 @@ class PCDMsInpainting(PCDMsStage):
         )
         return self.losses(batch, prediction, truth, self.row_weights(timesteps)) | terms
 
-    def losses(self, batch: Batch, prediction: Tensor, truth: Tensor, weights: Tensor | float) -> dict[str, Tensor]:
-        place = None
-        if self.options.background != 1 or self.options.given != 1:
-            place = self._places(batch, prediction)
-        return {"diffusion": (weights * squared_error(prediction, truth, place)).mean()}
-
-    def _places(self, batch: Batch, prediction: Tensor) -> Tensor:
-        rows, height, width = len(prediction), prediction.shape[-2], prediction.shape[-1] // 2
-        halves = []
-        for side, weight in (("source", self.options.given), ("target", 1.0)):
-            place = prediction.new_ones(1, 1, height, width)
-            if self.options.background != 1:
-                place = self.place_weights(batch[f"{side}_parsing"] > 0, (height, width))
+    def place_weights(self, batch: Batch, grid: tuple[int, int]) -> Tensor | None:
+        options, (height, width) = self.options, grid
+        if options.background == options.given == 1:
+            return None
+        rows, halves = len(batch["target_latent"]), []
+        for side, weight in (("source", options.given), ("target", 1.0)):
+            place = batch["target_latent"].new_ones(1, 1, height, width // 2)
+            if options.background != 1:
+                place = self.person_weights(batch[f"{side}_parsing"], (height, width // 2))
             halves.append(weight * of_targets(place, rows))
         return torch.cat(halves, -1)
 
@@ -141,7 +136,7 @@ class PCDMsInpainting(PCDMsStage):
             vector = batch["target_clip"]
             context, null_vector = torch.cat([context, vector[:, None]], 1), torch.zeros_like(vector)
         null = self.modules_.null_context(context).expand_as(context)
-        joint = self.ddim(
+        joint = self.guided_ddim(
             noise,
             lambda x, timesteps: self.told(x, timesteps, beside, context, vector, pose),
             lambda x, timesteps: self.told(x, timesteps, beside, null, null_vector, pose),
@@ -157,9 +152,8 @@ class PCDMsInpainting(PCDMsStage):
 
 def skeleton(record: Record) -> Tensor:
     """A picture's skeleton in the published style, uint8 ``[H, W, 3]``."""
-    height, width = record.image.shape[:2]
-    frame = Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
-    return tensor(draw_frame(frame, width, height, STYLES["PCDMs"]))
+    frame = frame_of(record)
+    return tensor(draw_frame(frame, frame.width, frame.height, STYLES["PCDMs"]))
 
 
 def _half(tokens: int, latent: tuple[int, int]) -> tuple[int, int]:

@@ -7,7 +7,6 @@ themselves, each to zero, as the published code trains.
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field as option
 from pathlib import Path
 
 import torch
@@ -19,14 +18,13 @@ from model_patches.prior_sampling import sample_embedding
 from model_patches.unclip import MEAN, STD, TIMESTEPS
 from model_patches.weight_kinds.pcdms_prior import PREFIX, prior_metadata
 from preprocessors.coordinates import pose_coordinates
-from preprocessors.keypoints import Frame
 
 from ..data.records import Record
 from ..draws import Draws
 from ..errors import TrainingError
 from ..objectives import dropped, squared_error
 from ..preprocessing.clip import load_clip_vision
-from .base import Batch, Method, field, of_targets, tensor
+from .base import Batch, Method, field, frame_of, of_targets, tensor
 
 #: Spread of a fresh transformer's learned tokens.
 _TOKEN_SPREAD = 0.02
@@ -51,7 +49,7 @@ class PCDMsPriorOptions:
     drop: float = 0.1
     noise_offset: float = 0.1
     missing: float = 0.0
-    clip_vision: Path | None = option(default=None)
+    clip_vision: Path | None = None
     steps: int = 20
     guidance: float = 1.0
 
@@ -89,10 +87,10 @@ class PCDMsPrior(Method):
         return embedding
 
     def _pose(self, record: Record) -> Tensor:
-        points, (height, width) = tensor(field(record, "keypoints"), torch.float32), record.image.shape[:2]
-        if not points[:, 2].any():
+        frame = frame_of(record)
+        if not frame.people[..., 2].any():
             return torch.full((self.options.shape.pose,), self.options.missing)
-        return pose_coordinates([Frame(points[None], width, height)], "The pose", self.options.missing)[0]
+        return pose_coordinates([frame], "The pose", self.options.missing)[0]
 
     def forward(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         clean = (batch["target_clip"] - self.options.mean) / self.options.std

@@ -1,10 +1,8 @@
 """PCDMs' third stage: a coarse picture gets the source's textures back (section 3.4, Eq. 7; Fig. 9).
 
 Taught on what the stage before it makes of the training pairs, see :mod:`training.coarse`. The coarse picture is
-dropped, DINOv2's tokens never are.
+dropped to zeros in the latent, as while sampling; DINOv2's tokens never are.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,18 +18,13 @@ from .base import Batch, field, tensor
 from .pcdms_stage import PCDMsStage, PCDMsStageOptions
 
 
-@dataclass(frozen=True)
-class PCDMsRefiningOptions(PCDMsStageOptions):
-    """The defaults are the published ones; a dropped coarse picture is zeros in the latent, as while sampling."""
-
-
 class PCDMsRefining(PCDMsStage):
     """From a coarse picture and the source's tokens to the target."""
 
     name = "pcdms_refining"
-    Options = PCDMsRefiningOptions
+    Options = PCDMsStageOptions
 
-    def __init__(self, options: PCDMsRefiningOptions, seed: int) -> None:
+    def __init__(self, options: PCDMsStageOptions, seed: int) -> None:
         super().__init__(options, seed, REFINING)
 
     @property
@@ -60,7 +53,7 @@ class PCDMsRefining(PCDMsStage):
         """The refined latents; the coarse ones are the batch's ``coarse_latent``."""
         coarse, context = batch["coarse_latent"], self.project(batch, len(noise))
         blank, null = torch.zeros_like(coarse), torch.zeros_like(context)
-        return self.ddim(
+        return self.guided_ddim(
             noise,
             lambda x, timesteps: self.told(x, timesteps, coarse, context),
             lambda x, timesteps: self.told(x, timesteps, blank, null),

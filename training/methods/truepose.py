@@ -16,7 +16,6 @@ from model_patches.networks.truepose import TruePose as Modules
 from model_patches.networks.truepose import TruePoseShape
 from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.truepose import truepose_metadata
-from preprocessors.keypoints import Frame
 from preprocessors.labels import LIP_20
 from preprocessors.selection import implied_labels
 from preprocessors.skeleton import draw
@@ -26,7 +25,7 @@ from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
 from ..draws import Draws
 from ..objectives import dropped
-from .base import Batch, field, tensor
+from .base import Batch, field, frame_of, tensor
 from .clip_fusion import CLIPFusionCondition, CLIPTruePose
 from .diffusion import DiffusionOptions
 from .dual_unet import DualUNet
@@ -120,11 +119,10 @@ class TruePose(DualUNet):
         return read | ({"regions": tensor(field(record, "regions"), torch.float32)} if self.options.caa else {})
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        height, width = record.image.shape[:2]
-        frame = Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
+        frame = frame_of(record)
         implied = torch.zeros(len(LIP_20), dtype=torch.bool)
         implied[[LIP_20.index(label) for label in implied_labels(frame.visible())]] = True
-        skeleton = (draw([frame], width, height)[0] * 255).round().to(torch.uint8)
+        skeleton = (draw([frame], frame.width, frame.height)[0] * 255).round().to(torch.uint8)
         read = super().read_target(record) | {"skeleton": skeleton, "implied": implied}
         if self.options.fusion == "none":
             read["prompt"] = tensor(field(record, "regions"), torch.float32)

@@ -7,15 +7,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model_patches.dino import BY_SCALE, PATCH, SIDE, at_side, checked, is_dino
+from model_patches.dino import BY_SCALE, EPSILON, PATCH, SIDE, at_side, checked, is_dino
 from model_patches.errors import PatchError
 from preprocessors.images import squashed
 
 from ..errors import TrainingError
 from .clip import clip_pixels
-
-#: Of the published sizes.
-_EPSILON = 1e-6
 
 
 class Dino(nn.Module):
@@ -67,7 +64,7 @@ def load_dino(file: Path) -> Dino:
         use_swiglu_ffn=shape.gated,
         image_size=SIDE,
         patch_size=PATCH,
-        layer_norm_eps=_EPSILON,
+        layer_norm_eps=EPSILON,
     )
     weights = {key: tensor.float() for key, tensor in at_side(ours, shape, BY_SCALE).items()}
     # from_pretrained knows the older spelling in every version; the newest has another of its own.

@@ -190,7 +190,4 @@ def _clip_vision(folder: Path, device: str) -> ClipVision:
 
 @functools.lru_cache(maxsize=1)
 def _dino(file: Path, device: str) -> DinoEncoder:
-    try:
-        return load_dino(file).to(device)
-    except TrainingError as error:
-        raise SetupError(str(error)) from error
+    return load_dino(file).to(device)
