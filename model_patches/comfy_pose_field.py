@@ -1,7 +1,7 @@
 """The pose interaction field on a MODEL: a function behind the host's guidance, which speaks x̂₀."""
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from .comfy_run import check_region, check_rows
 from .conditions import Shared
 from .errors import PatchError, said_by
 from .guidance.pose_interaction_field import Rule, field_gradient, shift
+from .kept import Kept
 from .networks.higherhrnet import sized_for
 from .scope import Scope
 
@@ -28,11 +29,11 @@ _ASPECT = 0.12
 _PUREST = 1 - 1e-4
 
 
-class Memory(Shared):
+class Memory(Kept):
     """What the fields of one sampling run keep; gone with the run."""
 
     def __init__(self):
-        self._kept: dict[Hashable, Any] = {}
+        super().__init__()
         self._distances: dict[PoseField, list[Tensor]] = {}
 
     def note(self, field: "PoseField", distance: Tensor) -> None:
@@ -45,16 +46,8 @@ class Memory(Shared):
             listed = ", ".join(f"{float(distance):.4g}" for distance in distances)
             logging.info("%s: G over the guided steps: %s", field.node, listed)
 
-    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """``compute()``, the first time the run asks for ``key``; outside inference mode."""
-        if key not in self._kept:
-            with torch.inference_mode(False), torch.no_grad():
-                self._kept[key] = compute()
-        return self._kept[key]
-
     def clear(self) -> None:
-        """Let go of everything."""
-        self._kept.clear()
+        super().clear()
         self._distances.clear()
 
 
@@ -127,7 +120,7 @@ class PoseField(Shared):
     def acts(self, sigma: float, schedule: Any, options: dict) -> bool:
         """Whether the step at this noise level is guided."""
         if not self.scope.endless:
-            first, last = (schedule.percent_to_sigma(share) for share in (self.scope.start, self.scope.end))
+            first, last = self.scope.levels(schedule)
             if not first >= sigma >= last:
                 return False
         levels = options.get("sample_sigmas")

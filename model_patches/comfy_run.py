@@ -16,6 +16,7 @@ from .comfy_host import EVALUATION, KEY, Extra, grid_of
 from .comfy_source import SourceNet, run_source
 from .conditions import Condition, Shared
 from .errors import PatchError, said_by
+from .kept import Kept
 from .place import Place
 from .scope import Scope
 from .sites import Site
@@ -54,7 +55,7 @@ class Binding(Shared):
         return [] if self.network is None else [self.network]
 
 
-class Run(Shared):
+class Run(Kept):
     """State of one sampling run.
 
     Attributes:
@@ -65,13 +66,13 @@ class Run(Shared):
     """
 
     def __init__(self, patcher: Any, options: dict, guider: Any = None):
+        super().__init__()
         self.bindings: tuple[Binding, ...] = tuple(options.get("patches", {}).get(KEY, ()))
         self.blocks = transformer_blocks(patcher)
         self.conds = Conds(guider)
         self.device: torch.device = patcher.load_device
         self._schedule = patcher.get_model_object("model_sampling")
         self._seen: dict[tuple[Binding, Site], Any] = {}
-        self._cache: dict[Hashable, Any] = {}
         self._weighed: dict[Hashable, tuple[tuple[float, ...], Any]] = {}
         self._read_sources(patcher, options.get("optimized_attention_override"))
 
@@ -102,9 +103,7 @@ class Run(Shared):
         if scope.endless:
             return True
         # Resolved here and not when the node runs: what patches the schedule may stand behind it in the graph.
-        first, last = self.once(
-            scope, lambda: tuple(self._schedule.percent_to_sigma(share) for share in (scope.start, scope.end))
-        )
+        first, last = self.once(scope, lambda: scope.levels(self._schedule))
         evaluation = extra.get(EVALUATION)
         return first >= (evaluation.sigma() if evaluation else float(extra["sigmas"][0])) >= last
 
@@ -164,19 +163,8 @@ class Run(Shared):
         key = ("shares", tuple(bindings), place, grid_of(extra), device)
         return self.once(key, lambda: shares([self.weight(binding, place, extra, device) for binding in bindings]))
 
-    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """``compute()``, the first time this run asks for ``key``.
-
-        Outside inference mode, in which the host samples: guidance may take gradients through what is kept here.
-        """
-        if key not in self._cache:
-            with torch.inference_mode(False), torch.no_grad():
-                self._cache[key] = compute()
-        return self._cache[key]
-
     def clear(self) -> None:
-        """Let go of everything."""
-        self._cache.clear()
+        super().clear()
         self._weighed.clear()
         self._seen.clear()
 

@@ -1,6 +1,7 @@
 """Where, when and how strongly a patch acts."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -34,6 +35,10 @@ class Scope(Shared):
     def endless(self) -> bool:
         """Whether it acts on the whole schedule, which need not be looked at then: a GPU would wait for the answer."""
         return self.start <= 0 and self.end >= 1
+
+    def levels(self, schedule: Any) -> tuple[float, float]:
+        """The first and the last noise level at which it acts, of the host's schedule."""
+        return schedule.percent_to_sigma(self.start), schedule.percent_to_sigma(self.end)
 
     def over(self, place: Place | None, grid: Grid, device) -> float | Tensor:
         """The weight of every cell of a grid ``(h, w)`` over a part of the picture: a number without a mask, else

@@ -5,12 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..model_patches.dino import SIDE
 from ..model_patches.errors import PatchError
 from ..preprocessors.images import squashed
 from .checks import HALF_VAE, check_numbers
 
-#: The square at which PCDMs and IMAGPose show pictures to DINOv2, and the one at which the host's own loader would.
-DINO_SIDE, HOSTS_DINO_SIDE = 224, 518
+#: The square at which the host's own loader would show pictures to DINOv2.
+HOSTS_SIDE = 518
 
 
 def encoded(vae: Any, picture: Tensor) -> Tensor:
@@ -29,11 +30,11 @@ def dino_tokens(dino: Any, photo: Tensor, width: int, method: str, published: st
         width: that a method's weights take.
         method, published: its name, and which DINOv2 its published weights were trained with, for errors.
     """
-    side = getattr(dino, "image_size", DINO_SIDE)
-    if side == HOSTS_DINO_SIDE:
+    side = getattr(dino, "image_size", SIDE)
+    if side == HOSTS_SIDE:
         raise PatchError(
             f"This image encoder looks at pictures of {side}×{side}, and the DINOv2 of {method} at "
-            f"{DINO_SIDE}×{DINO_SIDE}, with other statistics. Load the same file with Load DINOv2 in place of Load "
+            f"{SIDE}×{SIDE}, with other statistics. Load the same file with Load DINOv2 in place of Load "
             "CLIP Vision."
         )
     tokens = dino.encode_image(squashed(photo, side, side), crop=False).last_hidden_state.float()

@@ -14,6 +14,7 @@ from ..preprocessors.images import squashed
 from .encoding import dino_tokens, empty_latent, encoded, visible
 from .errors import name_of, names_itself
 from .imagpose import Views
+from .inputs import pose_strength_input
 from .types import IMAGPoseWeights, JointViews
 
 #: Whose DINOv2 it is, and which of them the published code was trained with.
@@ -47,15 +48,7 @@ class MannequinIMAGPoseConditioning(io.ComfyNode):
                     optional=True,
                     tooltip="Whose tokens are the context: the first source's, as published, or every source's.",
                 ),
-                io.Float.Input(
-                    "pose_strength",
-                    default=1.0,
-                    min=0.0,
-                    max=4.0,
-                    step=0.05,
-                    optional=True,
-                    tooltip="How much of the poses: 1 is the paper, 0 leaves them out.",
-                ),
+                pose_strength_input(),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="The condition."),

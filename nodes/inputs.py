@@ -19,6 +19,14 @@ def scope_inputs() -> list:
             step=0.05,
             tooltip="How much of it: 0 is exactly the unpatched model, 1 is the paper.",
         ),
+        *span_inputs(),
+        region_input(),
+    ]
+
+
+def span_inputs() -> list:
+    """Where in the schedule a node acts."""
+    return [
         io.Float.Input(
             "start_percent",
             default=0.0,
@@ -35,12 +43,29 @@ def scope_inputs() -> list:
             step=0.01,
             tooltip="Where in the schedule it stops acting: 1 is the last step.",
         ),
-        io.Mask.Input(
-            "region",
-            optional=True,
-            tooltip="Where in the generated image it acts, any size. Not connected: everywhere. All black: nowhere.",
-        ),
     ]
+
+
+def region_input() -> io.Mask.Input:
+    """Where in the generated image a node acts."""
+    return io.Mask.Input(
+        "region",
+        optional=True,
+        tooltip="Where in the generated image it acts, any size. Not connected: everywhere. All black: nowhere.",
+    )
+
+
+def pose_strength_input() -> io.Float.Input:
+    """How much of the poses a conditioning node brings; optional, behind its sockets."""
+    return io.Float.Input(
+        "pose_strength",
+        default=1.0,
+        min=0.0,
+        max=4.0,
+        step=0.05,
+        optional=True,
+        tooltip="How much of the poses: 1 is the paper, 0 leaves them out.",
+    )
 
 
 def sites_input() -> io.String.Input:

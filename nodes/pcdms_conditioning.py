@@ -16,6 +16,7 @@ from .checks import as_mask, as_pose_picture, check_rows
 from .embeddings import as_embedding
 from .encoding import dino_tokens, empty_latent, encoded, visible
 from .errors import name_of, names_itself
+from .inputs import pose_strength_input
 from .pcdms import side_inputs
 from .types import PCDMsWeights
 
@@ -57,15 +58,7 @@ class MannequinPCDMsConditioning(io.ComfyNode):
                     optional=True,
                     tooltip="The target's global embedding, from PCDMs Prior. The simplified checkpoint takes none.",
                 ),
-                io.Float.Input(
-                    "pose_strength",
-                    default=1.0,
-                    min=0.0,
-                    max=4.0,
-                    step=0.05,
-                    optional=True,
-                    tooltip="How much of the poses: 1 is the paper, 0 leaves them out.",
-                ),
+                pose_strength_input(),
                 io.Combo.Input(
                     "null_tokens",
                     options=list(NULL_TOKENS),

@@ -12,7 +12,7 @@ from ..preprocessors.keypoints import from_pose_keypoint
 from ..preprocessors.skeleton import draw
 from .checks import check_conditioning
 from .errors import name_of, names_itself
-from .inputs import scope_of
+from .inputs import region_input, scope_of, span_inputs
 from .types import PoseEstimator, PoseKeypoint
 
 #: What a scale of 1 is, by rule.
@@ -49,28 +49,9 @@ def field_inputs() -> list:
                 "Relative: a share of the picture, alike for all sizes and estimators."
             ),
         ),
-        io.Float.Input(
-            "start_percent",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="Where in the schedule it begins to act: 0 is the first step.",
-        ),
-        io.Float.Input(
-            "end_percent",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="Where in the schedule it stops acting: 1 is the last step.",
-        ),
+        *span_inputs(),
         io.Int.Input("every", default=1, min=1, max=100, tooltip="Every how many steps it acts: 2 halves its cost."),
-        io.Mask.Input(
-            "region",
-            optional=True,
-            tooltip="Where in the generated image it acts, any size. Not connected: everywhere. All black: nowhere.",
-        ),
+        region_input(),
     ]
 
 
