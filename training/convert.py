@@ -9,7 +9,6 @@ file at most.
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,8 +24,9 @@ from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, MCLD_MODEL, mcld_met
 from .convert_higherhrnet import convert_higherhrnet
 from .convert_imagpose import convert_imagpose
 from .convert_pcdms import convert_pcdms
-from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, hashes, read_shapes, stored_as
-from .safetensors_stream import Entry, write
+from .converted_file import check_absent, entry_of, write_converted
+from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, read_shapes
+from .safetensors_stream import Entry
 
 
 def convert_mcld(
@@ -41,28 +41,19 @@ def convert_mcld(
     Raises:
         ConversionError: files are missing, there twice, incomplete or do not belong together; nothing is written then.
     """
-    if out.exists():
-        raise ConversionError(f"{out} exists already. Delete it, or give another name.")
+    check_absent(out)
     sources = recognised(folder, say)
     for source in sources.values():
         check_complete(source)
     files = OneOpenFile()
     entries = [
-        Entry(
-            our_name(source.kind, key),
-            stored_as(tensor, half),
-            tuple(tensor.shape),
-            partial(files.tensor, source.path, key),
-        )
+        entry_of(files, source.path, key, our_name(source.kind, key), tensor, half)
         for source in sources.values()
         for key, tensor in source.state.items()
     ]
     metadata = mcld_metadata() | {FACE_HEADS_KEY: str(heads or published_heads(sources["image_proj_model"]))}
     check_modules(entries, metadata)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, entries, metadata | hashes(source.path for source in sources.values()))
-    size = sum(entry.size for entry in entries)
-    say(f"Wrote {out}: {len(entries)} tensors, {size / 2**30:.2f} GiB. Put it into ComfyUI's models/mannequin.")
+    write_converted(out, entries, metadata, [source.path for source in sources.values()], say)
 
 
 def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:

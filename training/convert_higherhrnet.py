@@ -1,7 +1,6 @@
 """A published HigherHRNet to ours: the official files or mmpose's, of COCO or of Human-Art, W32 or W48."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from model_patches.errors import PatchError
@@ -9,8 +8,8 @@ from model_patches.published_higherhrnet import our_name
 from model_patches.weight_kinds import check, describe, recognise
 from model_patches.weight_kinds.higherhrnet import HIGHERHRNET, estimator_metadata
 
-from .published_files import ConversionError, OneOpenFile, hashes, read_shapes, stored_as
-from .safetensors_stream import Entry, write
+from .converted_file import check_absent, entry_of, write_converted
+from .published_files import ConversionError, OneOpenFile, read_shapes
 
 
 def convert_higherhrnet(file: Path, out: Path, say: Callable[[str], None], half: bool = False) -> None:
@@ -22,8 +21,7 @@ def convert_higherhrnet(file: Path, out: Path, say: Callable[[str], None], half:
     Raises:
         ConversionError: the file is not there, of another network or incomplete, or ours exists; nothing is written.
     """
-    if out.exists():
-        raise ConversionError(f"{out} exists already. Delete it, or give another name.")
+    check_absent(out)
     if not file.is_file():
         raise ConversionError(f"There is no file {file}.")
     published = read_shapes(file)
@@ -42,11 +40,5 @@ def convert_higherhrnet(file: Path, out: Path, say: Callable[[str], None], half:
     except PatchError as error:
         raise ConversionError(f"{error} Download it again.") from error
     files = OneOpenFile()
-    entries = [
-        Entry(our_name(key), stored_as(tensor, half), tuple(tensor.shape), partial(files.tensor, file, key))
-        for key, tensor in published.items()
-    ]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, entries, metadata | hashes([file]))
-    size = sum(entry.size for entry in entries)
-    say(f"Wrote {out}: {len(entries)} tensors, {size / 2**20:.0f} MiB. Put it into ComfyUI's models/mannequin.")
+    entries = [entry_of(files, file, key, our_name(key), tensor, half) for key, tensor in published.items()]
+    write_converted(out, entries, metadata, [file], say, "MiB")

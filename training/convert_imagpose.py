@@ -6,7 +6,6 @@ cross-view attention.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 from model_patches.errors import PatchError
@@ -25,8 +24,8 @@ from model_patches.published_imagpose import (
 from model_patches.weight_kinds import check
 from model_patches.weight_kinds.imagpose import CVA_MODULES, IMAGPOSE_MODEL, imagpose_metadata
 
-from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, hashes, read_shapes, stored_as
-from .safetensors_stream import Entry, write
+from .converted_file import check_absent, entry_of, write_converted
+from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, read_shapes
 
 #: Where cross-view attention stands in Stable Diffusion 1.x, as published.
 PLACES = 21
@@ -42,19 +41,13 @@ def convert_imagpose(folder: Path, out: Path, say: Callable[[str], None], half: 
         ConversionError: files are missing, there twice, named as another, incomplete or do not belong together; nothing
             is written then.
     """
-    if out.exists():
-        raise ConversionError(f"{out} exists already. Delete it, or give another name.")
+    check_absent(out)
     sources = chosen(recognised(folder, say), folder)
     files = OneOpenFile()
     try:
         # A module read over the UNet's own takes its place.
         entries = {
-            our_name(source.kind, key): Entry(
-                our_name(source.kind, key),
-                stored_as(tensor, half),
-                tuple(tensor.shape),
-                partial(files.tensor, source.path, key),
-            )
+            our_name(source.kind, key): entry_of(files, source.path, key, our_name(source.kind, key), tensor, half)
             for source in sources
             for key, tensor in source.state.items()
         }
@@ -68,10 +61,7 @@ def convert_imagpose(folder: Path, out: Path, say: Callable[[str], None], half: 
         ) from error
     places = len({name.split(".")[1] for name in entries if name.startswith("cva.")})
     say(f"Cross-view attention at {places} of {PLACES} places.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, list(entries.values()), imagpose_metadata() | hashes(source.path for source in sources))
-    size = sum(entry.size for entry in entries.values())
-    say(f"Wrote {out}: {len(entries)} tensors, {size / 2**30:.2f} GiB. Put it into ComfyUI's models/mannequin.")
+    write_converted(out, list(entries.values()), imagpose_metadata(), [source.path for source in sources], say)
 
 
 def recognised(folder: Path, say: Callable[[str], None]) -> list[Source]:

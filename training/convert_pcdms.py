@@ -5,7 +5,6 @@ takes the memory of the largest tensor, 50 MB of the published ones.
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from model_patches.errors import PatchError
@@ -21,8 +20,8 @@ from model_patches.weight_kinds.pcdms_unets import (
     stage_metadata,
 )
 
-from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, hashes, read_shapes, stored_as
-from .safetensors_stream import Entry, write
+from .converted_file import entry_of, write_converted
+from .published_files import ENDINGS, ConversionError, OneOpenFile, Source, read_shapes
 
 KINDS = {
     PRIOR: PCDMS_PRIOR,
@@ -54,22 +53,13 @@ def convert_pcdms(folder: Path, out: Path, say: Callable[[str], None], half: boo
         if (out / NAMES[stage]).exists():
             raise ConversionError(f"{out / NAMES[stage]} exists already. Delete it, or give another folder.")
         check_complete(source)
-    out.mkdir(parents=True, exist_ok=True)
     for stage, source in sources.items():
         files = OneOpenFile()
         entries = [
-            Entry(
-                our_name(stage, key),
-                stored_as(tensor, half),
-                tuple(tensor.shape),
-                partial(files.tensor, source.path, key),
-            )
+            entry_of(files, source.path, key, our_name(stage, key), tensor, half)
             for key, tensor in source.state.items()
         ]
-        path = out / NAMES[stage]
-        write(path, entries, stage_metadata(stage) | hashes([source.path]))
-        size = sum(entry.size for entry in entries)
-        say(f"Wrote {path}: {len(entries)} tensors, {size / 2**30:.2f} GiB. Put it into ComfyUI's models/mannequin.")
+        write_converted(out / NAMES[stage], entries, stage_metadata(stage), [source.path], say)
 
 
 def recognised(folder: Path, say: Callable[[str], None]) -> dict[str, Source]:
