@@ -4,11 +4,7 @@ One evaluation of the host's UNet for classifier-free guidance (condition and nu
 size with seeded random weights, fp32, in interleaved rounds.
 """
 
-import argparse
-import json
-import platform
 import statistics
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +30,7 @@ from torch import nn  # noqa: E402
 from devtools import untrained  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved, ratio, timed  # noqa: E402
+from .report import Rows, run  # noqa: E402
 
 TEXT_TOKENS = 77
 #: How far two ways to one result may lie apart, in its standard deviations.
@@ -171,20 +168,11 @@ def table(side: int, rows: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-@torch.inference_mode()
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="dev.py bench mcld", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a small network and image: checks the benchmark itself")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
-    parser.add_argument("--side", type=int, default=512, help="of the square image, in pixels (default 512)")
-    arguments = parser.parse_args()
-    sizes = (untrained.SMALL, untrained.SMALL_FACE) if arguments.quick else (untrained.SD15, untrained.FACE)
-    side = 128 if arguments.quick else arguments.side
-    rows = Bench(*sizes, side).measure(arguments.rounds)
-    sys.stdout.write(table(side, rows) + "\n\n")
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    sys.stdout.write(json.dumps({"machine": machine, "rounds": arguments.rounds, "side": side, "rows": rows}) + "\n")
+def measure(quick: bool, side: int, rounds: int) -> Rows:
+    """At the published size, or small."""
+    sizes = (untrained.SMALL, untrained.SMALL_FACE) if quick else (untrained.SD15, untrained.FACE)
+    return Bench(*sizes, side).measure(rounds)
 
 
 if __name__ == "__main__":
-    main()
+    run("mcld", __doc__.splitlines()[0], "the square image", measure, table)

@@ -5,11 +5,7 @@ noisy joint latent to the guided x₀, at Stable Diffusion 2.1's size with seede
 rounds.
 """
 
-import argparse
-import json
-import platform
 import statistics
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -33,6 +29,7 @@ from mannequin.model_patches.weight_kinds.pcdms_unets import FAMILIES, INPAINTIN
 from devtools import untrained  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved, ratio  # noqa: E402
+from .report import Rows, run  # noqa: E402
 
 #: The second stage's UNet, and one that fits a check of this file.
 SD21 = replace(untrained.SD15, context_dim=1024, linear=True, in_channels=9, class_dim=1024)
@@ -162,20 +159,11 @@ def table(side: int, rows: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-@torch.inference_mode()
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="dev.py bench pcdms", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a small network and picture: checks the benchmark itself")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
-    parser.add_argument("--side", type=int, default=512, help="of a half of the joint picture, in pixels (default 512)")
-    arguments = parser.parse_args()
-    sizes = (SMALL, untrained.SMALL_POSE) if arguments.quick else (SD21, WIDTHS)
-    side = 128 if arguments.quick else arguments.side
-    rows = Bench(*sizes, side).measure(arguments.rounds)
-    sys.stdout.write(table(side, rows) + "\n\n")
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    sys.stdout.write(json.dumps({"machine": machine, "rounds": arguments.rounds, "side": side, "rows": rows}) + "\n")
+def measure(quick: bool, side: int, rounds: int) -> Rows:
+    """At the published size, or small."""
+    sizes = (SMALL, untrained.SMALL_POSE) if quick else (SD21, WIDTHS)
+    return Bench(*sizes, side).measure(rounds)
 
 
 if __name__ == "__main__":
-    main()
+    run("pcdms", __doc__.splitlines()[0], "a half of the joint picture", measure, table)

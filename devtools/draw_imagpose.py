@@ -3,18 +3,17 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
-from .draw_pcdms import person, vae_loader
-from .graph_drawing import Drawn, Graph, from_hub
+from .draw_pcdms import Person, Wire, encoders, person, sampled, saved
+from .graph_drawing import Graph
 
 WEIGHTS, DINO = "imagpose.safetensors", "dinov2_base.safetensors"
-SIDE, STEPS, GUIDANCE = 512, 20, 2.0
+#: Column of the last node.
+RESULT = 8
+SIDE, STEPS, SAMPLER = 512, 20, ("ddim", "simple")
 NOTE = (
     "The weights are made once from what the published training writes (*Load IMAGPose*, help); none have been "
     "published so far. Also needed: `sd-vae-ft-mse`, and DINOv2 base for *Load DINOv2*. 20 steps, CFG 2."
 )
-
-Wire = tuple[Drawn, str]
-Person = dict[str, Wire]
 
 
 def imagpose(info: dict) -> Graph:
@@ -26,13 +25,13 @@ def imagpose(info: dict) -> Graph:
         "of one joint picture, whose views look at each other through cross-view attention. Disconnect two of the "
         f"target poses for one pose (T1); *Joint Views* says what it does in *summary*.\n\n{NOTE}",
     )
-    nets = encoders(graph) | loader(graph)
+    nets = encoders(graph, DINO, "facebook/dinov2-base") | loader(graph)
     source = person(graph, "Source", "mannequin_source.png", style="IMAGPose")
     targets = [
         person(graph, f"Target pose {number}", photo, style="IMAGPose")
         for number, photo in enumerate(("mannequin_pose.png", "mannequin_portrait.jpg", "mannequin_source.png"), 1)
     ]
-    saved(graph, generated(graph, nets, [source], targets), "mannequin/imagpose")
+    saved(graph, generated(graph, nets, [source], targets), "mannequin/imagpose", RESULT)
     return graph
 
 
@@ -46,18 +45,11 @@ def imagpose_many_sources(info: dict) -> Graph:
         f"the third.\n\n{NOTE} *IMAGPose Conditioning* takes its tokens from the first source, as published, or from "
         "*all*.",
     )
-    nets = encoders(graph) | loader(graph)
+    nets = encoders(graph, DINO, "facebook/dinov2-base") | loader(graph)
     sources = [person(graph, f"Source {number}", "mannequin_source.png", style="IMAGPose") for number in range(1, 4)]
     target = person(graph, "Target pose", "mannequin_pose.png", style="IMAGPose")
-    saved(graph, generated(graph, nets, sources, [target]), "mannequin/imagpose_many_sources")
+    saved(graph, generated(graph, nets, sources, [target]), "mannequin/imagpose_many_sources", RESULT)
     return graph
-
-
-def encoders(graph: Graph) -> dict[str, Wire]:
-    """Autoencoder and DINOv2."""
-    models = from_hub("facebook/dinov2-base", "model.safetensors", "clip_vision", DINO)
-    dino = graph.add(0, "MannequinLoadDINOv2", weights=DINO, models=models)
-    return {"vae": vae_loader(graph), "dino": dino["CLIP_VISION"]}
 
 
 def loader(graph: Graph, weights: str = WEIGHTS) -> dict[str, Wire]:
@@ -65,10 +57,6 @@ def loader(graph: Graph, weights: str = WEIGHTS) -> dict[str, Wire]:
     node = graph.add(0, "MannequinLoadIMAGPose", weights=weights)
     applied = graph.add(4, "MannequinApplyCVA", model=node["MODEL"], imagpose=node["imagpose"])
     return {"model": applied["MODEL"], "imagpose": node["imagpose"]}
-
-
-def saved(graph: Graph, picture: Wire, prefix: str) -> None:
-    graph.add(8, "SaveImage", "Result", images=picture, filename_prefix=prefix)
 
 
 def generated(
@@ -94,21 +82,8 @@ def generated(
         vae=nets["vae"],
         views=views["views"],
     )
-    latents = graph.add(
-        6,
-        "KSampler",
-        model=nets["model"],
-        positive=given["positive"],
-        negative=given["negative"],
-        latent_image=given["latent"],
-        seed=0,
-        steps=steps,
-        cfg=GUIDANCE,
-        sampler_name="ddim",
-        scheduler="simple",
-        denoise=1.0,
-    )
-    picture = graph.add(7, "VAEDecode", samples=latents["LATENT"], vae=nets["vae"])
+    latents = sampled(graph, 6, nets["model"], given, steps, SAMPLER)
+    picture = graph.add(7, "VAEDecode", samples=latents, vae=nets["vae"])
     return graph.add(7, "MannequinSplitViews", joint=picture["IMAGE"], views=views["views"])["IMAGE"]
 
 

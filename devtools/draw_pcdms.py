@@ -19,6 +19,8 @@ NOTE = (
 )
 
 Wire = tuple[Drawn, str]
+#: A photo, its keypoints and their picture, by name.
+Person = dict[str, Wire]
 
 
 def pcdms(info: dict) -> Graph:
@@ -30,7 +32,7 @@ def pcdms(info: dict) -> Graph:
         "inpainting paints it beside the source, refining brings the source's textures back. 20 steps, CFG 2.\n\n"
         f"{NOTE} The prior reads the photo through CLIP ViT-H/14.",
     )
-    nets = _encoders(graph) | inpainting_loader(graph) | refining_loader(graph)
+    nets = encoders(graph) | inpainting_loader(graph) | refining_loader(graph)
     prior = graph.add(0, "MannequinLoadPCDMsPrior", weights=PRIOR)
     models = from_hub("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "model.safetensors", "clip_vision", CLIP)
     clip = graph.add(0, "CLIPVisionLoader", clip_name=CLIP, models=models)
@@ -46,7 +48,7 @@ def pcdms(info: dict) -> Graph:
     )
     coarse = inpainted(graph, nets, source, target, predicted["embedding"])
     graph.add(8, "PreviewImage", "Second stage", images=coarse)
-    _saved(graph, refined(graph, nets, coarse, source["photo"]), "mannequin/pcdms")
+    saved(graph, refined(graph, nets, coarse, source["photo"]), "mannequin/pcdms")
     return graph
 
 
@@ -58,10 +60,10 @@ def pcdms_simplified(info: dict) -> Graph:
         "**PCDMs, simplified**: one checkpoint that paints the target beside the source, without prior and refining. "
         f"DDIM, 50 steps, CFG 2.\n\n{NOTE}",
     )
-    nets = _encoders(graph) | inpainting_loader(graph, SIMPLIFIED)
+    nets = encoders(graph) | inpainting_loader(graph, SIMPLIFIED)
     source, target = _people(graph)
     made = inpainted(graph, nets, source, target, steps=50, sampler=("ddim", "ddim_uniform"))
-    _saved(graph, made, "mannequin/pcdms_simplified")
+    saved(graph, made, "mannequin/pcdms_simplified")
     return graph
 
 
@@ -74,26 +76,27 @@ def pcdms_refine(info: dict) -> Graph:
         "photo of them. Put a result of MCLD, TruePose or an edited photo in *Coarse picture*.\n\n"
         f"{NOTE} *Guidance Rescale* 2 is as published; 0 is plain guidance.",
     )
-    nets = _encoders(graph) | refining_loader(graph)
+    nets = encoders(graph) | refining_loader(graph)
     coarse = graph.add(1, "LoadImage", "Coarse picture", image="mannequin_pose.png")
     source = graph.add(1, "LoadImage", "Source", image="mannequin_source.png")
-    _saved(graph, refined(graph, nets, coarse["IMAGE"], source["IMAGE"]), "mannequin/pcdms_refine")
+    saved(graph, refined(graph, nets, coarse["IMAGE"], source["IMAGE"]), "mannequin/pcdms_refine")
     return graph
 
 
-def _encoders(graph: Graph) -> dict[str, Wire]:
+def encoders(graph: Graph, weights: str = DINO, repository: str = "facebook/dinov2-giant") -> dict[str, Wire]:
     """Autoencoder and DINOv2."""
-    models = from_hub("facebook/dinov2-giant", "model.safetensors", "clip_vision", DINO)
-    dino = graph.add(0, "MannequinLoadDINOv2", weights=DINO, models=models)
+    models = from_hub(repository, "model.safetensors", "clip_vision", weights)
+    dino = graph.add(0, "MannequinLoadDINOv2", weights=weights, models=models)
     return {"vae": vae_loader(graph), "dino": dino["CLIP_VISION"]}
 
 
-def _people(graph: Graph) -> tuple[dict[str, Wire], dict[str, Wire]]:
+def _people(graph: Graph) -> tuple[Person, Person]:
     return person(graph, "Source", "mannequin_source.png"), person(graph, "Target pose", "mannequin_pose.png")
 
 
-def _saved(graph: Graph, picture: Wire, prefix: str) -> None:
-    graph.add(10, "SaveImage", "Result", images=picture, filename_prefix=prefix)
+def saved(graph: Graph, picture: Wire, prefix: str, column: int = 10) -> None:
+    """The graph's last node."""
+    graph.add(column, "SaveImage", "Result", images=picture, filename_prefix=prefix)
 
 
 def vae_loader(graph: Graph, column: int = 0) -> Wire:
@@ -114,7 +117,7 @@ def refining_loader(graph: Graph, weights: str = REFINING, column: int = 0) -> d
     return {"refining": node["MODEL"], "refining_parts": node["pcdms"]}
 
 
-def person(graph: Graph, title: str, photo: str, side: int = SIDE, style: str = "PCDMs") -> dict[str, Wire]:
+def person(graph: Graph, title: str, photo: str, side: int = SIDE, style: str = "PCDMs") -> Person:
     """A photo, its keypoints, and their picture as a method draws it."""
     loaded = graph.add(1, "LoadImage", title, image=photo)
     pose = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=loaded["IMAGE"])
@@ -133,8 +136,8 @@ def person(graph: Graph, title: str, photo: str, side: int = SIDE, style: str = 
 def inpainted(
     graph: Graph,
     nets: dict[str, Wire],
-    source: dict[str, Wire],
-    target: dict[str, Wire],
+    source: Person,
+    target: Person,
     embedding: Wire | None = None,
     side: int = SIDE,
     steps: int = STEPS,
@@ -187,7 +190,13 @@ def refined(
 def _sampled(
     graph: Graph, column: int, model: Wire, given: Drawn, vae: Wire, steps: int, sampler: tuple[str, str] = NEAREST
 ) -> Wire:
-    latents = graph.add(
+    latents = sampled(graph, column, model, given, steps, sampler)
+    return graph.add(column, "VAEDecode", samples=latents, vae=vae)["IMAGE"]
+
+
+def sampled(graph: Graph, column: int, model: Wire, given: Drawn, steps: int, sampler: tuple[str, str]) -> Wire:
+    """Latents of the conditions that a conditioning node gives, and of its latent."""
+    return graph.add(
         column,
         "KSampler",
         model=model,
@@ -200,5 +209,4 @@ def _sampled(
         sampler_name=sampler[0],
         scheduler=sampler[1],
         denoise=1.0,
-    )
-    return graph.add(column, "VAEDecode", samples=latents["LATENT"], vae=vae)["IMAGE"]
+    )["LATENT"]
