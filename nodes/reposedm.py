@@ -50,7 +50,7 @@ class MannequinLoadRePoseDM(io.ComfyNode):
             outputs=[
                 io.Model.Output(display_name="MODEL", tooltip="The UNet that is sampled."),
                 RePoseDMWeights.Output(
-                    display_name="reposedm", tooltip="The recurrent pose alignment, for the conditioning."
+                    display_name="alignment", tooltip="The recurrent pose alignment, for the conditioning."
                 ),
             ],
         )
@@ -78,7 +78,7 @@ class MannequinRePoseDMConditioning(io.ComfyNode):
                 "which sees neither. The warped source of every iteration can be looked at."
             ),
             inputs=[
-                RePoseDMWeights.Input("reposedm", tooltip="From Load RePoseDM."),
+                RePoseDMWeights.Input("alignment", tooltip="From Load RePoseDM."),
                 io.Vae.Input("vae", tooltip="The autoencoder that the weights were trained with."),
                 io.Image.Input(
                     "image", tooltip="The source photo, whose size is the result's; one, or one for each pose."
@@ -101,16 +101,16 @@ class MannequinRePoseDMConditioning(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(cls, reposedm, vae, image, pose) -> io.NodeOutput:
-        network: RePoseDM = reposedm.model
+    def execute(cls, alignment, vae, image, pose) -> io.NodeOutput:
+        network: RePoseDM = alignment.model
         photo = check_image(image)
         drawn = _of_its_size(as_pose_picture(pose, "The pose").movedim(1, -1).clamp(0, 1).cpu(), photo)
         rows = check_rows({"image": len(photo), "pose": len(drawn)}, "The photo is one for all poses, or one for each.")
         beside = encoded(vae, drawn)
         scale = latents_of(network.shape.alignment.channels)
-        comfy.model_management.load_models_gpu([reposedm])
+        comfy.model_management.load_models_gpu([alignment])
         source, target = (
-            scale.process_in(latent).to(reposedm.load_device).expand(rows, -1, -1, -1)
+            scale.process_in(latent).to(alignment.load_device).expand(rows, -1, -1, -1)
             for latent in (encoded(vae, photo), beside)
         )
         aligned = network(source, target)
