@@ -51,7 +51,7 @@ class SmallUNet:
             self.context_dim,
             linear=family.generation == 2,
             in_channels=family.beside.channels(self.channels) if family.beside else self.channels,
-            out_channels=self.channels,
+            out_channels=self.channels * (1 + family.learned_variance),
             class_dim=self.context_dim if family.class_embedding else 0,
         )
         return small_unet(layout, seed, replace(family, heads=Heads(number=self.heads)))
