@@ -188,7 +188,7 @@ def field() -> TaughtField:
 class TestData:
     def test_the_latent_is_of_the_pose_as_draw_pose_draws_it(self):
         """And the node's conditioning is of the same latent."""
-        source, _ = pair()
+        source = replace(pair()[0], fields={"keypoints": pair()[0].fields["keypoints"]})
         setup = Setup(vae=field_files()["decoder"])
         (given,) = Pipeline(["pose_latent"], setup, ())([source])
         with torch.inference_mode():
