@@ -1,6 +1,7 @@
 """Training of RePoseDM: what it writes is what the nodes load, and every part of it does its part."""
 
 import math
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import torch
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
 from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_weights import load_weights
+from mannequin.model_patches.weight_kinds.higherhrnet import HIGHERHRNET
 from mannequin.model_patches.weight_kinds.reposedm import REPOSEDM
 from mannequin.nodes.pose import MannequinDrawPose
+from mannequin.nodes.pose_field import MannequinPoseInteractionField
 from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
 from reposedm_files import field_files
 from safetensors import safe_open
@@ -24,19 +27,23 @@ from training_people import NoisePeople
 from model_patches.guidance.pose_interaction_field import pose_field, taught_reach
 from model_patches.networks.higherhrnet import sized_for
 from model_patches.weight_kinds.reposedm import FAMILY
+from training.autoencoders import load_autoencoder
 from training.correspondence import Correspondence, Surface
 from training.draws import Draws
 from training.errors import TrainingError
+from training.evaluation.chosen import open_predictor
+from training.evaluation.protocols import PROTOCOLS
+from training.field_guided import FieldUse, load_field_guided
 from training.flow_supervision import flow_error, wanted_flow
 from training.learned_variance import variational_bound
 from training.loop import Run
 from training.methods.reposedm import RePoseDM
 from training.objectives import Schedule
-from training.pose_field import TaughtField
 from training.preprocessing.pipeline import Pipeline, possible_steps
 from training.preprocessing.step import Setup
 from training.recipe import read_recipe
 from training.sampling import load_method, load_predictor, read_pairs
+from training.taught_field import TaughtField
 from training.unets import widened
 
 GUIDANCE = 2.0
@@ -63,11 +70,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def method_of(**changes) -> RePoseDM:
     method = RePoseDM(replace(OPTIONS["reposedm"], **changes), seed=0)
     if method.options.align:
-        # A flow begins as none, which would hide what it is for.
-        with torch.no_grad():
-            method.modules_.alignment.aggregator2.weight.copy_(
-                0.02 * random(*method.modules_.alignment.aggregator2.weight.shape)
-            )
+        bend(method.modules_)
     return method
 
 
@@ -91,43 +94,106 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     return made
 
 
+def bend(network) -> None:
+    """Give an alignment flows of some pixels: it begins with none, which would hide what it is for."""
+    weight = network.alignment.aggregator2.weight
+    weight.data.copy_(0.02 * random(*weight.shape))
+
+
+def loaded(file: Path) -> tuple:
+    with safe_open(file, "pt") as opened:
+        return load_weights(REPOSEDM, load_file(file), file.name, opened.metadata())
+
+
+def sampling_of(model) -> tuple[torch.Tensor, object]:
+    """Noise levels and sampler of the host that take DDIM's steps."""
+    schedule = model.get_model_object("model_sampling")
+    if schedule.sigma_max > 1000:
+        return zero_snr_sigmas(model), ddim_sampler()
+    return comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", STEPS), comfy.samplers.sampler_object("ddim")
+
+
+def begun(model, noise: torch.Tensor) -> torch.Tensor:
+    """The host begins with the noise that its first step has, not with a variance of exactly one."""
+    (first, *_), _ = sampling_of(model)
+    return noise if first > 1000 else noise * first / (1 + first**2) ** 0.5
+
+
+@torch.inference_mode()
+def sampled(model, modules, batch, noise: torch.Tensor) -> torch.Tensor:
+    """By the conditioning that the node makes, through the host's guider; in the UNet's scale."""
+    context = modules.model(batch["source_latent"], batch["pose_latent"]).tokens
+    inputs = Inputs(model.model.process_latent_out(batch["pose_latent"]))
+    guider = comfy.samplers.CFGGuider(model)
+    nothing = [[torch.zeros_like(context), {INPUTS: inputs.as_null(blank=True)}]]
+    guider.set_conds([[context, {INPUTS: inputs}]], nothing)
+    guider.set_cfg(GUIDANCE)
+    sigmas, sampler = sampling_of(model)
+    made = guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0, disable_pbar=True)
+    return model.model.process_latent_in(made)
+
+
+def keypoints_of(record) -> list:
+    height, width = record.image.shape[:2]
+    return to_pose_keypoint([Frame(torch.tensor(record.fields["keypoints"])[None], width, height)])
+
+
 class TestFile:
     @pytest.mark.parametrize("name", VARIANTS)
     def test_one_picture_of_one_noise_in_both_hosts(self, runs, name):
-        method = load_method(runs[name])
-        with safe_open(runs[name], "pt") as file:
-            model, modules = load_weights(REPOSEDM, load_file(runs[name]), "x", file.metadata())
+        method, (model, modules) = load_method(runs[name]), loaded(runs[name])
         assert name != "epsilon" or model.model.diffusion_model.out[2].out_channels == 4, "the variance is left out"
         for network in (method.modules_, modules.model):
             if network.alignment is not None:
-                network.alignment.aggregator2.weight.data.copy_(
-                    0.02 * random(*network.alignment.aggregator2.weight.shape)
-                )
+                bend(network)
         batch = read_pairs(method, [pair(VARIANTS[name][1])])
         noise = random(*batch["target_latent"].shape)
-        if VARIANTS[name][0].get("schedule") == V:
-            sigmas, sampler, begun = zero_snr_sigmas(model), ddim_sampler(), noise
-        else:
-            sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", STEPS)
-            # The host begins with the noise that its first step has, not with a variance of exactly one.
-            sampler, begun = comfy.samplers.sampler_object("ddim"), noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
-        ours = method.sample(batch, begun, STEPS, GUIDANCE)
+        ours = method.sample(batch, begun(model, noise), STEPS, GUIDANCE)
+        assert float((ours - sampled(model, modules, batch, noise)).abs().max()) < 1e-3
+        other = {**batch, "source_latent": batch["source_latent"].flip(-1)}
+        assert float((ours - sampled(model, modules, other, noise)).abs().max()) > 2e-3
 
+    @pytest.mark.parametrize(
+        "name, rule, scale, unit", [("v", "relative", 10.0, 1e-2), ("epsilon", "Eq. 15", 1e6, 1e-6)]
+    )
+    def test_the_field_guides_both_hosts_alike(self, runs, name, rule, scale, unit):
+        """Training's predictor of it, and the node Pose Interaction Field; every second step."""
+        files = field_files()
+        use = FieldUse(scale * unit, rule, 2)
+        guided = load_field_guided(runs[name], files["estimator"], load_autoencoder(files["decoder"]), use)
+        source, target = pair()
+        batch = read_pairs(guided, [(source, target)])
+        model, modules = loaded(runs[name])
         with torch.inference_mode():
-            aligned = modules.model(batch["source_latent"], batch["pose_latent"])
-            inputs = Inputs(model.model.process_latent_out(batch["pose_latent"]))
+            with safe_open(files["estimator"], "pt") as file:
+                (estimator,) = load_weights(HIGHERHRNET, load_file(files["estimator"]), "x", file.metadata())
+            vae = comfy.sd.VAE(sd=load_file(files["decoder"]), dtype=torch.float32)
+            settings = {"start_percent": 0.0, "end_percent": 1.0, "every": 2}
+            (patched,) = MannequinPoseInteractionField.execute(
+                model, keypoints_of(target), estimator, vae, scale, rule, **settings
+            ).result
+        noise = random(*batch["target_latent"].shape)
+        ours = guided.sample(batch, begun(model, noise), STEPS, GUIDANCE)
+        assert float((ours - sampled(patched, modules, batch, noise)).abs().max()) < 1e-3 * float(ours.std())
+        plain = guided.method.sample(batch, begun(model, noise), STEPS, GUIDANCE)
+        assert float((ours - plain).abs().max()) > 2e-2 * float(ours.std())
 
-            def sampled(context: torch.Tensor) -> torch.Tensor:
-                guider = comfy.samplers.CFGGuider(model)
-                nothing = [[torch.zeros_like(context), {INPUTS: inputs.as_null(blank=True)}]]
-                guider.set_conds([[context, {INPUTS: inputs}]], nothing)
-                guider.set_cfg(GUIDANCE)
-                made = guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0, disable_pbar=True)
-                return model.model.process_latent_in(made)
+    def test_evaluation_asks_for_the_field(self, runs):
+        files = field_files()
+        options = Namespace(autoencoder=files["decoder"], batch=4, seed=0, guidance=None, pattern=None)
 
-            assert float((ours - sampled(aligned.tokens)).abs().max()) < 1e-3
-            other = modules.model(batch["source_latent"].flip(-1), batch["pose_latent"])
-            assert float((ours - sampled(other.tokens)).abs().max()) > 2e-3
+        def opened(text: str):
+            return open_predictor(text, options, PROTOCOLS["cfld"], 2)
+
+        predictor = opened(f"field:{runs['v']},{files['estimator']},scale=0.1,every=3")
+        assert predictor.name == "v, guided by the field" and predictor.method.use == FieldUse(0.1, "relative", 3)
+        assert predictor.predict([pair()])[0].shape == (64, 48, 3)
+        with pytest.raises(TrainingError, match="has no pose estimator: give field:WEIGHTS,ESTIMATOR"):
+            opened(f"field:{runs['v']}")
+        with pytest.raises(TrainingError, match="there is no 'strength'.*of scale, rule, every"):
+            opened(f"field:{runs['v']},{files['estimator']},strength=1")
+        with pytest.raises(TrainingError, match="There is no file .*nothing"):
+            opened(f"field:{runs['v']},nothing")
 
     def test_it_is_a_predictor_of_evaluation(self, runs):
         """Of the target its pose alone is read; a file needs no estimator to be sampled."""
@@ -192,8 +258,7 @@ class TestData:
         setup = Setup(vae=field_files()["decoder"])
         (given,) = Pipeline(["pose_latent"], setup, ())([source])
         with torch.inference_mode():
-            frame = Frame(torch.tensor(source.fields["keypoints"])[None], 48, 64)
-            (drawn,) = MannequinDrawPose.execute(to_pose_keypoint([frame]), 48, 64).result
+            (drawn,) = MannequinDrawPose.execute(keypoints_of(source), 48, 64).result
             vae = comfy.sd.VAE(sd=load_file(field_files()["decoder"]), dtype=torch.float32)
             expected = vae.encode(drawn)[0] * 0.18215
         assert float((torch.tensor(given.fields["pose_latent"]) - expected).abs().max()) < 1e-3
@@ -221,9 +286,9 @@ class TestGradientGuidance:
     @staticmethod
     def distance(field: TaughtField, wrong: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
         """G of Eq. 11, written anew."""
-        pictures = (field.decoder.decode(wrong) / 2 + 0.5).clamp(0, 1)
-        made = field.estimator(sized_for(pictures))
-        wanted = field.estimator(sized_for(TestGradientGuidance.drawn().movedim(-1, 1) / 255)).features
+        pictures = (field.seen.decoder.decode(wrong) / 2 + 0.5).clamp(0, 1)
+        made = field.seen.estimator(sized_for(pictures))
+        wanted = field.seen.estimator(sized_for(TestGradientGuidance.drawn().movedim(-1, 1) / 255)).features
         weight = pose_field(made, wanted).weight if weight is None else weight
         return (weight * (made.features - wanted) ** 2).sum()
 
@@ -233,7 +298,7 @@ class TestGradientGuidance:
         wrong = random(2, 4, 8, 6).requires_grad_()
         distance = self.distance(field, wrong)
         (gradient,) = torch.autograd.grad(distance, wrong)
-        ruled = TaughtField(field.estimator, field.decoder, rule, 1e-3)
+        ruled = TaughtField(field.seen, rule, 1e-3)
         moved = ruled.shift(wrong, torch.full((2,), 0.25), "epsilon", self.drawn())
         assert float(gradient.abs().max()) > 1e-3
         assert float((moved - 1e-3 * factor * gradient).abs().max()) < 1e-5 * float(gradient.abs().max())
@@ -244,7 +309,7 @@ class TestGradientGuidance:
     @pytest.mark.parametrize("rule", ["Eq. 15", "Eq. 14", "relative"])
     def test_of_v_it_is_the_same_shift(self, field, rule):
         """ε = √ᾱ v + √(1 − ᾱ) x_t: a shift of v is √ᾱ of it in ε."""
-        ruled, alphas = TaughtField(field.estimator, field.decoder, rule, 0.3), torch.tensor([0.3, 0.8])
+        ruled, alphas = TaughtField(field.seen, rule, 0.3), torch.tensor([0.3, 0.8])
         wrong, scale = random(2, 4, 8, 6), alphas.sqrt().view(-1, 1, 1, 1)
         of_noise = ruled.shift(wrong, alphas, "epsilon", self.drawn())
         of_v = ruled.shift(wrong / scale, alphas, "v_prediction", self.drawn())
@@ -271,7 +336,7 @@ class TestGradientGuidance:
         shifted = method.guided_by_field(batch, prediction, truth, timesteps, keep)
         assert float((shifted - prediction).detach().norm()) > 0.1
         (slope,) = torch.autograd.grad((shifted - truth).square().sum(), prediction)
-        assert float((slope - 2 * (shifted - truth)).abs().max()) < 1e-5
+        assert float((slope - 2 * (shifted - truth)).detach().abs().max()) < 1e-5
         nobody = method.guided_by_field(batch, prediction, truth, timesteps, ~keep)
         assert torch.equal(nobody, prediction), "the null condition has no pose to be compared with"
 
@@ -282,6 +347,27 @@ class TestGradientGuidance:
         wrong = method_of(estimator=field_files()["decoder"], drop=1.0)
         with pytest.raises(TrainingError, match="has no pose estimator that can be read .*convert higherhrnet"):
             wrong(read_pairs(wrong, [pair()]), Draws(0, [0], 0))
+
+    def test_a_share_of_the_steps_is_guided(self):
+        """The same step in every process; the others are the ablation B2."""
+        guided, half, without = (method_of(field_share=share, drop=0.0) for share in (1.0, 0.5, 0.0))
+        batch = read_pairs(guided, [pair()])
+        losses = [
+            [float(method(batch, Draws(0, [0], step))["diffusion"].detach()) for step in range(8)]
+            for method in (guided, half, without)
+        ]
+        assert len(set(losses[0])) == len(set(losses[2])) == 1 and losses[0][0] != losses[2][0]
+        assert set(losses[1]) == {losses[0][0], losses[2][0]}
+        assert loss(method_of(field=0.0, drop=0.0), batch)["diffusion"] == losses[2][0]
+
+    def test_mixed_precision(self):
+        method = method_of(drop=0.0)
+        batch = read_pairs(method, [pair()])
+        with torch.autocast("cpu", torch.bfloat16):
+            terms = method(batch, Draws(0, [0], 0))
+        sum(terms.values()).backward()
+        for name, value in loss(method, batch).items():
+            assert float(terms[name].detach()) == pytest.approx(value, rel=0.1), name
 
     def test_what_is_not_read_without_it(self):
         method = method_of(field=0.0, estimator=None, decoder=None)

@@ -30,7 +30,8 @@ from ..errors import TrainingError
 from ..flow_supervision import flow_error, wanted_flow
 from ..learned_variance import variational_bound
 from ..objectives import Schedule, dropped
-from ..pose_field import TaughtField, load_estimator
+from ..seen_poses import SeenPoses, load_estimator
+from ..taught_field import TaughtField
 from .base import Batch, field, of_targets, tensor
 from .diffusion import Diffusion, DiffusionOptions
 from .one_unet import take_tensors, tensors_of
@@ -43,6 +44,7 @@ class RePoseDMOptions(DiffusionOptions):
     Attributes:
         align: whether the source is aligned with the pose; False is a plain encoder of it (B1, with ``field`` 0).
         field: s of gradient guidance in the loss; 0 leaves it out (B2).
+        field_share: share of steps in which it is computed; ours, where an estimator takes longer than the UNet.
         rule: of its scale over the noise; "relative" is a share of what the prediction is wrong by.
         estimator, decoder: a pose estimator's file and the latents' autoencoder, for gradient guidance.
         drop: p, share of rows that train the null condition.
@@ -58,6 +60,7 @@ class RePoseDMOptions(DiffusionOptions):
     guidance: float = 2.0
     align: bool = True
     field: float = 1e-6
+    field_share: float = 1.0
     rule: Rule = "Eq. 15"
     estimator: Path | None = None
     decoder: Path | None = None
@@ -120,8 +123,8 @@ class RePoseDM(Diffusion):
                 "Gradient guidance looks at pictures with a pose estimator: give options.estimator (a file of Load "
                 "Pose Estimator) and options.decoder (the latents' autoencoder), or set options.field to 0."
             )
-        estimator, decoder = load_estimator(options.estimator), load_autoencoder(options.decoder)
-        return TaughtField(estimator, decoder, options.rule, options.field)
+        seen = SeenPoses(load_estimator(options.estimator), load_autoencoder(options.decoder))
+        return TaughtField(seen, options.rule, options.field)
 
     @property
     def _by_surface(self) -> bool:
@@ -178,15 +181,14 @@ class RePoseDM(Diffusion):
             terms["variance"] = variational_bound(self.noise, timesteps, clean, noisy, prediction, variance).mean()
         if self.options.flow:
             terms["flow"] = self.options.flow * self._flow_error(batch, aligned)
-        prediction = self.guided_by_field(batch, prediction, truth, timesteps, ~drop)
+        if self.options.field and draws.shared_uniform() < self.options.field_share:
+            prediction = self.guided_by_field(batch, prediction, truth, timesteps, ~drop)
         return self.losses(batch, prediction, truth, self.row_weights(timesteps)) | terms
 
     def guided_by_field(
         self, batch: Batch, prediction: Tensor, truth: Tensor, timesteps: Tensor, keep: Tensor
     ) -> Tensor:
         """ε̃_θ of Eq. 3 and 15, of the rows ``keep``; the others have no pose to be compared with."""
-        if not self.options.field:
-            return prediction
         taught = self.taught_field
         if not keep.any():
             return prediction
