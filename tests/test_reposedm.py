@@ -173,6 +173,14 @@ class TestConditioning:
         whole = sampled(nets["model"], positive, negative, latent)
         assert difference(sampled(nets["model"], other, negative, latent), whole) > 1e-3
 
+    def test_a_file_in_half_precision(self, nets):
+        """Its layers compute in the latents' precision, as the host's own do."""
+        state, metadata = untrained.reposedm_state()
+        _, half = load_weights(REPOSEDM, {key: tensor.half() for key, tensor in state.items()}, "x", metadata)
+        context = conditions(nets)[0][0][0]
+        given = conditions(nets | {"reposedm": half})[0][0][0]
+        assert given.dtype == torch.float32 and 0 < difference(given, context) < 0.02 * float(context.abs().max())
+
 
 class TestBadInput:
     def test_nobody_in_the_pose(self, nets):

@@ -457,6 +457,8 @@ class TestOptions:
             ({"schedule": Schedule("linear", "v_prediction")}, "or of v with zero_snr"),
             ({"schedule": V, "rule": "Eq. 15"}, "choose the rule 'Eq. 14' or 'relative'"),
             ({"align": False}, "set flow to 0"),
+            ({"regions": (0, 4)}, "Regions are odd numbers, or 0 for the whole map"),
+            ({"regions": ()}, "Regions are odd numbers"),
             ({"schedule": V, "learned_variance": True}, "set learned_variance to false"),
         ],
     )

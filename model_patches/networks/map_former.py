@@ -5,7 +5,7 @@ for the flow: it is dense, and flows are composed.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,11 @@ from ..attention.multihead import fused_attention
 
 #: A region of the whole map.
 GLOBAL = 0
+
+
+def are_regions(sides: Sequence[int]) -> bool:
+    """Whether squares of these sides have a pixel in their middle, or are :data:`GLOBAL`; and there is one at least."""
+    return bool(sides) and all(side == GLOBAL or (side > 0 and side % 2) for side in sides)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import PatchError
-from ..networks.map_former import GLOBAL, AlignmentShape
+from ..networks.map_former import GLOBAL, AlignmentShape, are_regions
 from ..networks.reposedm import METHOD, RePoseDM, RePoseDMShape
 from ..unet_family import SD1, Beside, NoiseSchedule
 from .kind import (
@@ -66,7 +66,7 @@ def _regions(metadata: Metadata) -> tuple[int, ...]:
     if text is None:
         return AlignmentShape.regions
     sides = tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 4 else -1 for part in text.split(","))
-    if not all(side == GLOBAL or side > 0 and side % 2 for side in sides):
+    if not are_regions(sides):
         raise PatchError(
             f"Its header says '{text[:40]}' for '{REGIONS_KEY}', where odd numbers belong, or {GLOBAL} for the whole "
             "map, with commas between. Write the file again with the program that made it."

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model_patches.guidance.pose_interaction_field import Rule
-from model_patches.networks.map_former import AlignmentShape
+from model_patches.networks.map_former import GLOBAL, AlignmentShape, are_regions
 from model_patches.networks.reposedm import Aligned, RePoseDMShape
 from model_patches.networks.reposedm import RePoseDM as Modules
 from model_patches.sites import Site
@@ -83,6 +83,8 @@ class RePoseDMOptions(DiffusionOptions):
             raise ValueError("Eq. 15 grows without bound under zero_snr: choose the rule 'Eq. 14' or 'relative'.")
         if self.learned_variance and schedule.prediction != "epsilon":
             raise ValueError("A variance is learned beside ε alone: set learned_variance to false.")
+        if not are_regions(self.regions):
+            raise ValueError(f"Regions are odd numbers, or {GLOBAL} for the whole map, and not {list(self.regions)}.")
         if self.flow and not self.align:
             raise ValueError("Without an alignment there is no flow to teach: set flow to 0.")
 
