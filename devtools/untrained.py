@@ -11,9 +11,11 @@ from model_patches.dino import DinoShape
 from model_patches.networks.flc import FLCShape
 from model_patches.networks.higherhrnet import HigherHRNet, HigherHRNetShape
 from model_patches.networks.imagpose import IMAGPose, IMAGPoseShape
+from model_patches.networks.map_former import GLOBAL, AlignmentShape
 from model_patches.networks.mcld import MCLD, MCLDShape
 from model_patches.networks.pcdms import PCDMs, PCDMsShape
 from model_patches.networks.prior import Prior, PriorShape
+from model_patches.networks.reposedm import RePoseDM, RePoseDMShape
 from model_patches.networks.resampler import ResamplerShape
 from model_patches.published_mcld import site_of
 from model_patches.unet_family import Heads
@@ -24,6 +26,8 @@ from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.mcld import FACE_HEADS_KEY, mcld_metadata
 from model_patches.weight_kinds.pcdms_prior import PREFIX, prior_metadata
 from model_patches.weight_kinds.pcdms_unets import FAMILIES, stage_metadata
+from model_patches.weight_kinds.reposedm import FAMILY as REPOSEDM_FAMILY
+from model_patches.weight_kinds.reposedm import reposedm_metadata
 
 #: Stable Diffusion 1.5's UNet, and one with the same 16 sites that fits a test.
 SD15 = UNetLayout((320, 640, 1280, 1280), (True, True, True, False), 2, 768, linear=False, in_channels=4)
@@ -36,6 +40,8 @@ SMALL_POSE = (16, 16, 24, 32)
 #: The published prior, and a small one of embeddings that the pack's untrained image encoder gives.
 PRIOR = PriorShape(1024, 2048, 32, 20)
 SMALL_PRIOR = PriorShape(64, 32, 4, 2, pose_hidden=24, pose_features=40)
+#: A recurrent pose alignment that fits a test.
+SMALL_ALIGNMENT = AlignmentShape(width=16, hidden=16, radius=2, regions=(GLOBAL, 5, 3))
 #: A pose estimator with the published one's joints that fits a test.
 SMALL_ESTIMATOR = HigherHRNetShape((4, 4, 8, 8), 4, stem=8, first=1, modules=(1, 1, 1), blocks=1, last=1)
 
@@ -118,6 +124,22 @@ def imagpose_state(layout: UNetLayout = SMALL, seed: int = 0) -> tuple[dict[str,
         if key.endswith(".pe")
     }
     return random_state(shapes, torch.Generator().manual_seed(seed)) | positions, imagpose_metadata()
+
+
+def reposedm_state(
+    layout: UNetLayout = SMALL, seed: int = 0, aligned: bool = True, octaves: int = 0
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a RePoseDM weight file with seeded random weights; not ``aligned`` is the ablation B1."""
+    unet = replace(layout, in_channels=REPOSEDM_FAMILY.beside.channels(layout.out_channels)).shapes()
+    shape = RePoseDMShape(layout.context_dim, SMALL_ALIGNMENT, aligned, octaves)
+    with torch.device("meta"):
+        modules = {key: tuple(tensor.shape) for key, tensor in RePoseDM(shape).state_dict().items()}
+    shapes = {DENOISING + key: size for key, size in unet.items()} | modules
+    state = random_state(shapes, torch.Generator().manual_seed(seed))
+    if aligned:
+        # Flows of some pixels: beyond the picture is nothing to see.
+        state["alignment.aggregator2.weight"] *= 0.1
+    return state, reposedm_metadata(SMALL_ALIGNMENT.regions if aligned else ())
 
 
 def estimator_state(

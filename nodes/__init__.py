@@ -50,6 +50,7 @@ from .pose_field import MannequinPoseInteractionField, MannequinPoseInteractionF
 from .pose_field_preview import MannequinPreviewPoseField
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
+from .reposedm import MannequinLoadRePoseDM, MannequinRePoseDMConditioning
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
 from .source import MannequinSourceNet
 from .texture import MannequinSwapTexture, MannequinTextureMap, MannequinTextureMask
@@ -118,6 +119,8 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinIMAGPoseConditioning,
     MannequinApplyCVA,
     MannequinSplitViews,
+    MannequinLoadRePoseDM,
+    MannequinRePoseDMConditioning,
     MannequinDDIMSampler,
     MannequinPublishedSampler,
     MannequinGuidanceRescale,

@@ -16,6 +16,16 @@ OVERSHOOT = 0.5
 HALF_VAE = ": a VAE in half precision does this, and --fp32-vae or another VAE mends it"
 
 
+def check_skeleton(poses: Tensor, what: str, otherwise: str = "") -> None:
+    """Raise where a picture of a pose ``[B, H, W, 3]`` shows no skeleton; ``otherwise`` is what else can be done."""
+    blank = (~poses.flatten(1).any(1)).nonzero().flatten().tolist()
+    if blank:
+        raise PatchError(
+            f"Picture {blank[0] + 1} of {what} is black: nobody was found there. Take a photo in which the pose's node "
+            f"finds a person{otherwise}."
+        )
+
+
 def check_numbers(tensor: Tensor, what: str, cause: str = "") -> None:
     """Raise where a tensor holds NaN or infinity; ``cause`` is what often does it."""
     if not torch.isfinite(tensor).all():

@@ -11,7 +11,7 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
 from ..model_patches.weight_kinds.pcdms_unets import CONVERTED, PCDMS_INPAINTING, PCDMS_REFINING
 from ..preprocessors.images import check_image, squashed
-from .checks import check_rows
+from .checks import check_rows, check_skeleton
 from .errors import names_itself
 from .model_files import any_name, files_of_kind, read_weights
 from .types import PCDMsWeights
@@ -136,7 +136,9 @@ class MannequinPCDMsJoint(io.ComfyNode):
         given = {"image": image, "source_pose": source_pose, "target_pose": target_pose}
         halves = {name: squashed(check_image(picture), width, height) for name, picture in given.items()}
         for name, whose in (("source_pose", "source"), ("target_pose", "target")):
-            _check_drawn(halves[name], whose)
+            check_skeleton(
+                halves[name], f"the {whose} pose", "; pose_strength 0 of PCDMs Conditioning is what leaves poses out"
+            )
         check_rows(
             {name: len(half) for name, half in halves.items()},
             "Each is one for all, or as many as the others (RepeatImageBatch, ImageFromBatch).",
@@ -148,16 +150,6 @@ class MannequinPCDMsJoint(io.ComfyNode):
             torch.cat([photo, torch.zeros_like(photo)], 2),
             mask,
             _side_by_side(halves["source_pose"], halves["target_pose"]),
-        )
-
-
-def _check_drawn(poses: Tensor, whose: str) -> None:
-    """Raise where a picture of a pose ``[B, H, W, 3]`` has no skeleton on it."""
-    blank = (~poses.flatten(1).any(1)).nonzero().flatten().tolist()
-    if blank:
-        raise PatchError(
-            f"Picture {blank[0] + 1} of the {whose} pose is black: nobody was found there. Take a photo in which the "
-            "pose's node finds a person; pose_strength 0 of PCDMs Conditioning is what leaves poses out."
         )
 
 

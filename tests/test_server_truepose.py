@@ -25,6 +25,7 @@ VOLATILE = {
     ("MannequinLoadDINOv2", "weights"),
     ("MannequinLoadIMAGPose", "weights"),
     ("MannequinLoadCVA", "weights"),
+    ("MannequinLoadRePoseDM", "weights"),
     ("MannequinLoadPoseEstimator", "weights"),
     ("MannequinLoadDensePose", "weights"),
     ("MannequinLoadParser", "weights"),

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from reposedm_files import field_files
 from safetensors.torch import load_file
 from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
+from model_patches.networks.map_former import GLOBAL
 from model_patches.networks.prior import PriorShape
 from model_patches.networks.resampler import ResamplerShape
 from training.draws import Draws
@@ -20,12 +22,26 @@ from training.methods.mcld import MCLDOptions
 from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
 from training.methods.pcdms_prior import PCDMsPriorOptions
 from training.methods.pcdms_stage import PCDMsStageOptions
+from training.methods.reposedm import RePoseDMOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
 
 UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
 FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)
 STAGE = {"base": UNET, "dino_dim": DINO_DIM, "hidden": 16, "correspondence": 0.3, "background": 0.5}
+ALIGNED = {
+    "base": UNET,
+    "background": 0.5,
+    "correspondence": 0.3,
+    "flow": 0.1,
+    "field": 0.3,
+    "rule": "relative",
+    "features": 8,
+    "hidden": 8,
+    "radius": 1,
+    "regions": (GLOBAL, 3),
+    "octaves": 1,
+}
 OPTIONS = {
     "autoencoder": AutoencoderOptions(crop=(32, 16)),
     "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
@@ -33,6 +49,7 @@ OPTIONS = {
     "pcdms_prior": PCDMsPriorOptions(PriorShape(REGION_DIM, 32, 2, 1, 36, 16, 16), 0.0, 1.0),
     "pcdms_inpainting": PCDMsInpaintingOptions(**STAGE, pose_widths=(8, 8, 8, 16)),
     "pcdms_refining": PCDMsStageOptions(**STAGE),
+    "reposedm": RePoseDMOptions(**ALIGNED, **field_files()),
 }
 
 

@@ -47,6 +47,7 @@ class NoisePeople:
             "face": draw.standard_normal(FACE_DIM).astype(np.float32),
             "dino": draw.standard_normal((257, DINO_DIM)).astype(np.float16),
             "joint_latent": draw.standard_normal((*latent[:2], 2 * latent[2])).astype(np.float32),
+            "pose_latent": draw.standard_normal(latent).astype(np.float32),
             "coarse_latent": draw.standard_normal(latent).astype(np.float32),
         }
         image = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)

@@ -11,6 +11,8 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
   FILE           a trained model's weights; with --steps 1,25 twice
   training-free:FILE,use=hpfa,strength=0.8,…
                  a model without a source, and a node that brings it one (training.training_free.Use)
+  field:FILE,ESTIMATOR,scale=0.05,…
+                 a trained model under the pose interaction field (training.field_guided.FieldUse)
 
 DIR gets ``table.md``, ``compact.md`` (some figures, a line a predictor), ``table.csv``, ``per_pair.csv`` and
 ``sheet.png``.

@@ -73,24 +73,26 @@ def trained_unet(folder: Path) -> UNet2DConditionModel:
 
 @torch.no_grad()
 def widened(unet: UNet2DConditionModel, family: UNetFamily) -> UNet2DConditionModel:
-    """A trained UNet with what its family has besides: channels beside the noise, and a class embedding.
+    """A trained UNet with what its family has besides: channels beside the noise, a class embedding, a variance.
 
-    Both add nothing at first. The published code begins its first convolution from nothing instead.
+    They add nothing at first. The published code begins its first convolution from nothing instead.
     """
     latent = unet.config.out_channels
     channels = family.beside.channels(latent) if family.beside else latent
-    if channels == unet.config.in_channels and not family.class_embedding:
+    if channels == unet.config.in_channels and not family.class_embedding and not family.learned_variance:
         return unet
-    changes = {"in_channels": channels}
+    changes = {"in_channels": channels, "out_channels": latent * (1 + family.learned_variance)}
     if family.class_embedding:
         changes |= {
             "class_embed_type": "projection",
             "projection_class_embeddings_input_dim": unet.config.cross_attention_dim,
         }
     wide, state = UNet2DConditionModel.from_config({**unet.config, **changes}), unet.state_dict()
-    entrance = state["conv_in.weight"].new_zeros(wide.conv_in.weight.shape)
-    entrance[:, : unet.config.in_channels] = state["conv_in.weight"]
-    wide.load_state_dict(state | {"conv_in.weight": entrance}, strict=False)
+    for key in ("conv_in.weight", "conv_out.weight", "conv_out.bias"):
+        narrow = state[key]
+        state[key] = narrow.new_zeros(wide.get_parameter(key).shape)
+        state[key][tuple(slice(side) for side in narrow.shape)] = narrow
+    wide.load_state_dict(state, strict=False)
     if family.class_embedding:
         torch.nn.init.zeros_(wide.class_embedding.linear_2.weight)
         torch.nn.init.zeros_(wide.class_embedding.linear_2.bias)

@@ -69,6 +69,19 @@ def reach(sigma: Tensor, rule: Rule) -> Tensor:
     return sigma ** (2 if rule == "Eq. 15" else 1) / (1 + sigma**2).sqrt()
 
 
+def taught_reach(alphas: Tensor, rule: Rule, prediction: Literal["epsilon", "v_prediction"]) -> Tensor:
+    """What the gradient is multiplied by where it is added to a prediction while training (Eq. 3, 14, 15).
+
+    To ε: √(1 − ᾱ) by Eq. 15, √ᾱ by Eq. 14. To v the same over √ᾱ: σ, which grows without bound, and 1.
+
+    Args:
+        alphas: ᾱ; above 0 for v by Eq. 15.
+    """
+    if prediction == "epsilon":
+        return (1 - alphas if rule == "Eq. 15" else alphas).sqrt()
+    return ((1 - alphas) / alphas).sqrt() if rule == "Eq. 15" else torch.ones_like(alphas)
+
+
 def shift(clean: Tensor, gradient: Tensor, sigma: Tensor, scale: float, guidance: float, rule: Rule) -> Tensor:
     """What is taken away from the guided x̂₀: w · s · reach · ∇G by Eq. 16.
 

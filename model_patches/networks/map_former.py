@@ -4,6 +4,8 @@ What the paper leaves open is as in its nearest relative (Cao et al., "Recurrent
 for the flow: it is dense, and flows are composed.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +17,11 @@ from ..attention.multihead import fused_attention
 
 #: A region of the whole map.
 GLOBAL = 0
+
+
+def are_regions(sides: Sequence[int]) -> bool:
+    """Whether squares of these sides have a pixel in their middle, or are :data:`GLOBAL`; and there is one at least."""
+    return bool(sides) and all(side == GLOBAL or (side > 0 and side % 2) for side in sides)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,17 @@ class AlignmentShape:
     hidden: int = 96
     radius: int = 4
     regions: tuple[int, ...] = (GLOBAL, 9, 5, 3, 3)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor], prefix: str, regions: tuple[int, ...]) -> "AlignmentShape":
+        """The sizes of the weights behind a prefix, which do not tell their regions.
+
+        Raises:
+            KeyError: a key that tells a size is missing.
+        """
+        width, channels = state[f"{prefix}encoder.weight"].shape[:2]
+        radius = (math.isqrt(state[f"{prefix}aggregator1.weight"].shape[1]) - 1) // 2
+        return cls(channels, width, state[f"{prefix}ffn1.weight"].shape[0], radius, regions)
 
 
 class Step(NamedTuple):
@@ -127,6 +145,13 @@ def warp(picture: Tensor, flow: Tensor, outside: str = "zeros") -> Tensor:
 def composed(flow: Tensor, then: Tensor) -> Tensor:
     """Eq. 7, 𝓕ⁿ⁺¹ = 𝓕ⁿ ∘ Δ𝓕ⁿ⁺¹: x is at x + Δ, and from there where 𝓕ⁿ points; read at the border beyond it."""
     return warp(flow, then, outside="border") + then
+
+
+def upscaled(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """A flow ``[B, 2, h, w]`` in pixels of its map, as one of a larger picture in its pixels: ``[B, 2, *size]``."""
+    height, width = size
+    scale = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).view(2, 1, 1)
+    return F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * scale
 
 
 class RecurrentAlignment(nn.Module):

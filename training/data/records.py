@@ -23,6 +23,7 @@ import numpy as np
 #: latent         float32 ``[C, h, w]``, the picture in the UNet's scale
 #: texture_latent float32 ``[C, h, w]``, the texture map in the UNet's scale
 #: joint_latent   float32 ``[C, h, 2w]``, the picture with black beside it in the UNet's scale
+#: pose_latent    float32 ``[C, h, w]``, the picture's drawn pose in the UNet's scale
 #: coarse         uint8 ``[H, W, 3]``, what another model made of the picture's person, from another picture of theirs
 #: coarse_latent  float32 ``[C, h, w]``, that in the UNet's scale
 #: dino           float16 ``[257, D]``, DINOv2's tokens of the picture
@@ -40,6 +41,7 @@ FIELDS = (
     "latent",
     "texture_latent",
     "joint_latent",
+    "pose_latent",
     "coarse",
     "coarse_latent",
     "dino",

@@ -17,6 +17,8 @@ from .protocols import Protocol
 AUTOENCODER, FOLDER, TRAINING_FREE = "autoencoder", "folder:", "training-free:"
 #: PCDMs' stages: INPAINTING[,PRIOR]; and REFINING,PREDICTOR, which refines another predictor's pictures.
 PCDMS, REFINED = "pcdms:", "refined:"
+#: WEIGHTS,ESTIMATOR and how the pose interaction field is set.
+FIELD = "field:"
 #: Those that are given the target.
 BOUNDS = ("target", "oracle", AUTOENCODER)
 
@@ -82,6 +84,8 @@ def _weights_of(text: str) -> list[Path]:
         return [Path(file).expanduser() for file in text.removeprefix(PCDMS).split(",")]
     if text.startswith(TRAINING_FREE):
         return [Path(text.removeprefix(TRAINING_FREE).split(",")[0]).expanduser()]
+    if text.startswith(FIELD):
+        return [Path(file).expanduser() for file in text.removeprefix(FIELD).split(",")[:2]]
     file = Path(text).expanduser()
     return [file] if not text.startswith(FOLDER) and file.is_file() else []
 
@@ -110,7 +114,7 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
         raise TrainingError(
             f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
             "autoencoder, folder:PATH, the weights of a trained model, training-free: and such weights, "
-            "pcdms:INPAINTING,PRIOR, or refined:REFINING,PREDICTOR."
+            "pcdms:INPAINTING,PRIOR, refined:REFINING,PREDICTOR, or field:WEIGHTS,ESTIMATOR."
         )
     absent = next((file for file in files if not file.is_file()), None)
     if absent is not None:
@@ -125,7 +129,7 @@ def _of_weights(
 ) -> Predictor:
     """A predictor that makes latents."""
     file, sampling = options.autoencoder.expanduser(), {"batch": options.batch, **_sampling(options, steps)}
-    if not text.startswith((TRAINING_FREE, PCDMS, REFINED)) and text != AUTOENCODER:
+    if not text.startswith((TRAINING_FREE, PCDMS, REFINED, FIELD)) and text != AUTOENCODER:
         from ..sampling import load_predictor
 
         return load_predictor(files[0], file, **sampling)
@@ -139,11 +143,21 @@ def _of_weights(
     from ..sampling import Trained
 
     if text.startswith(TRAINING_FREE):
-        from ..training_free import load_training_free
+        from ..training_free import Use, load_training_free
 
         said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
-        method = load_training_free(files[0], _use(said[0] if said else ""))
+        method = load_training_free(files[0], _settings(Use, said[0] if said else ""))
         return Trained(said[0] if said else "HPFA, training-free", method, autoencoder, **sampling)
+    if text.startswith(FIELD):
+        from ..field_guided import FieldUse, load_field_guided
+
+        said = text.removeprefix(FIELD).split(",", 2)[2:]
+        if len(files) < 2:
+            raise TrainingError(
+                f"'{text}' has no pose estimator: give field:WEIGHTS,ESTIMATOR, and behind it settings."
+            )
+        method = load_field_guided(*files, autoencoder, _settings(FieldUse, said[0] if said else ""))
+        return Trained(f"{files[0].parent.name}, guided by the field", method, autoencoder, **sampling)
     from ..pcdms import load_prior_and_inpainting, load_refining
 
     if text.startswith(PCDMS):
@@ -154,21 +168,19 @@ def _of_weights(
     return Refined(f"{coarse.name}, refined", coarse, load_refining(files[0]), autoencoder, **sampling)
 
 
-def _use(text: str):
+def _settings(kind: type, text: str):
     """How a node is set, from ``name=value,…``."""
-    from ..training_free import Use
-
     given = dict(part.split("=", 1) if "=" in part else (part, "") for part in filter(None, text.split(",")))
-    unknown = [name for name in given if name not in Use.__dataclass_fields__]
+    unknown = [name for name in given if name not in kind.__dataclass_fields__]
     try:
         if unknown:
             raise ValueError(f"there is no '{unknown[0]}'")
-        return TypeAdapter(Use).validate_python({name.strip(): yaml.safe_load(value) for name, value in given.items()})
+        return TypeAdapter(kind).validate_python({name.strip(): yaml.safe_load(value) for name, value in given.items()})
     except (ValueError, ValidationError, yaml.YAMLError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise TrainingError(
             f"'{text}' does not say how a node is set ({reason}). Write name=value with commas between, of "
-            f"{', '.join(Use.__dataclass_fields__)}."
+            f"{', '.join(kind.__dataclass_fields__)}."
         ) from error
 
 

@@ -6,8 +6,10 @@ from .mcld import MCLD
 from .pcdms_inpainting import PCDMsInpainting
 from .pcdms_prior import PCDMsPrior
 from .pcdms_refining import PCDMsRefining
+from .reposedm import RePoseDM
 from .truepose import TruePose
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Autoencoder, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, TruePose)
+    method.name: method
+    for method in (Autoencoder, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, RePoseDM, TruePose)
 }

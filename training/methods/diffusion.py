@@ -25,6 +25,10 @@ from .base import field as field_of
 #: The network's prediction for latents ``[B, C, h, w]`` at timesteps ``[B]``.
 Predict = Callable[[Tensor, Tensor], Tensor]
 
+#: What becomes of a prediction under guidance: of noisy latents, timesteps, the condition's prediction, the guided one,
+#: and the scale of guidance.
+Steer = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+
 
 @dataclass(frozen=True)
 class SmallUNet:
@@ -51,7 +55,7 @@ class SmallUNet:
             self.context_dim,
             linear=family.generation == 2,
             in_channels=family.beside.channels(self.channels) if family.beside else self.channels,
-            out_channels=self.channels,
+            out_channels=self.channels * (1 + family.learned_variance),
             class_dim=self.context_dim if family.class_embedding else 0,
         )
         return small_unet(layout, seed, replace(family, heads=Heads(number=self.heads)))
@@ -101,6 +105,7 @@ class Diffusion(Method, Sampler):
         if options.checkpointing:
             self.denoising.enable_gradient_checkpointing()
         self.noise = options.schedule.scheduler()
+        self._steer: Steer | None = None
 
     @property
     def context_dim(self) -> int:
@@ -161,9 +166,22 @@ class Diffusion(Method, Sampler):
             steps, guidance: None takes the recipe's.
         """
         scale = self.options.guidance if guidance is None else guidance
-        if scale == 1:
-            return self.ddim(noise, told, steps)
-        return self.ddim(noise, lambda x, rows: guided(null(x, rows), told(x, rows), scale), steps)
+
+        def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
+            conditional = told(latents, timesteps)
+            made = conditional if scale == 1 else guided(null(latents, timesteps), conditional, scale)
+            return made if self._steer is None else self._steer(latents, timesteps, conditional, made, scale)
+
+        return self.ddim(noise, predict, steps)
+
+    @contextmanager
+    def steered(self, steer: Steer) -> Iterator[None]:
+        """Within the block, predictions of :meth:`guided_ddim` are what ``steer`` makes of them."""
+        self._steer = steer
+        try:
+            yield
+        finally:
+            self._steer = None
 
     def shown(self, batch: Batch) -> list[Tensor]:
         """Latents of a sample grid's first columns."""

@@ -12,7 +12,6 @@ from torch import Tensor
 from model_patches.dino import PATCH, SIDE
 from model_patches.networks.pcdms import PCDMs, PCDMsShape
 from model_patches.sites import Site
-from model_patches.weight_kinds.kind import DENOISING
 from model_patches.weight_kinds.pcdms_unets import FAMILIES, SIMPLIFIED, stage_metadata
 
 from ..correspondence import Correspondence, Looking, Surface
@@ -22,6 +21,7 @@ from ..objectives import Schedule
 from ..preprocessing.dino import load_dino
 from .base import Batch, field, of_targets, tensor
 from .diffusion import Diffusion, DiffusionOptions, added
+from .one_unet import take_tensors, tensors_of
 
 #: Tokens across DINOv2's square, behind one that stands for all.
 DINO_GRID = (SIDE // PATCH, SIDE // PATCH)
@@ -137,13 +137,10 @@ class PCDMsStage(Diffusion):
         return prediction, {"correspondence": self.options.correspondence * looking.error()}
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        tensors = {DENOISING + key: value for key, value in self.denoising.state_dict().items()}
         header = stage_metadata(self.stage, self.options.schedule.prediction) | self.heads.metadata(
             FAMILIES[self.stage]
         )
-        return tensors | dict(self.modules_.state_dict()), header
+        return tensors_of(self.denoising, self.modules_), header
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        unet = {key.removeprefix(DENOISING): value for key, value in tensors.items() if key.startswith(DENOISING)}
-        self.denoising.load_state_dict(unet)
-        self.modules_.load_state_dict({key: value for key, value in tensors.items() if not key.startswith(DENOISING)})
+        take_tensors(tensors, self.denoising, self.modules_)

@@ -18,11 +18,11 @@ from model_patches.weight_kinds.kind import DENOISING, REFERENCE
 from model_patches.weight_kinds.truepose import truepose_metadata
 from preprocessors.labels import LIP_20
 from preprocessors.selection import implied_labels
-from preprocessors.skeleton import draw
 
 from ..correspondence import Correspondence, Surface
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
+from ..drawn_pose import drawn_pose
 from ..draws import Draws
 from ..objectives import dropped
 from .base import Batch, field, frame_of, tensor
@@ -122,8 +122,8 @@ class TruePose(DualUNet):
         frame = frame_of(record)
         implied = torch.zeros(len(LIP_20), dtype=torch.bool)
         implied[[LIP_20.index(label) for label in implied_labels(frame.visible())]] = True
-        skeleton = (draw([frame], frame.width, frame.height)[0] * 255).round().to(torch.uint8)
-        read = super().read_target(record) | {"skeleton": skeleton, "implied": implied}
+        skeleton = drawn_pose(field(record, "keypoints"), record.image.shape[:2])
+        read = super().read_target(record) | {"skeleton": tensor(skeleton), "implied": implied}
         if self.options.fusion == "none":
             read["prompt"] = tensor(field(record, "regions"), torch.float32)
         return read

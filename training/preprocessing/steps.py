@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from ..errors import TrainingError
-from .embedding_steps import Clip, CoarseLatent, Dino, JointLatent, Latent, Regions, TextureClip, TextureLatent
+from .embedding_steps import (
+    Clip,
+    CoarseLatent,
+    Dino,
+    JointLatent,
+    Latent,
+    PoseLatent,
+    Regions,
+    TextureClip,
+    TextureLatent,
+)
 from .person_steps import Face, FaceBox, Iuv, Keypoints, Parse, Texture
 from .step import Step
 
@@ -18,6 +28,7 @@ STEPS: dict[str, type[Step]] = {
     "latent": Latent,
     "texture_latent": TextureLatent,
     "joint_latent": JointLatent,
+    "pose_latent": PoseLatent,
     "coarse_latent": CoarseLatent,
     "dino": Dino,
     "clip": Clip,

@@ -1,0 +1,61 @@
+"""What a pose estimator sees in latents and in drawn poses, with gradients: RePoseDM's Eq. 10 and 11."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from model_patches.errors import PatchError
+from model_patches.guidance.pose_interaction_field import Field, field_gradient
+from model_patches.networks.higherhrnet import HigherHRNet, PoseMaps, sized_for
+from model_patches.weight_kinds import build, take_apart
+from model_patches.weight_kinds.higherhrnet import HIGHERHRNET
+
+from .autoencoders import Autoencoder
+from .errors import TrainingError
+
+
+class SeenPoses:
+    """A decoder and an estimator behind it.
+
+    No module: both are frozen, no part of what is trained, and follow what they are given to its device.
+    """
+
+    def __init__(self, estimator: HigherHRNet, decoder: Autoencoder) -> None:
+        self.estimator, self.decoder = estimator, decoder
+
+    def gradient(self, latents: Tensor, drawn: Tensor) -> tuple[Field, Tensor]:
+        """G of latents in the UNet's scale ``[B, C, h, w]``, and its gradient; in single precision.
+
+        Args:
+            drawn: the poses that are wanted, uint8 ``[B, H, W, 3]``.
+        """
+        with torch.autocast(latents.device.type, enabled=False):
+            wanted = self._maps(drawn.movedim(-1, 1).float() / 255).features
+            return field_gradient(latents.float(), self._of_latents, wanted)
+
+    def _of_latents(self, latents: Tensor) -> PoseMaps:
+        return self._maps((self.decoder.to(latents.device).decode(latents) * 0.5 + 0.5).clamp(0, 1))
+
+    def _maps(self, pictures: Tensor) -> PoseMaps:
+        return self.estimator.to(pictures.device)(sized_for(pictures))
+
+
+def load_estimator(file: Path) -> HigherHRNet:
+    """A frozen pose estimator from a file that the node Load Pose Estimator reads.
+
+    Raises:
+        TrainingError: it is none.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+        modules = take_apart(HIGHERHRNET, load_file(file), file.name, metadata).modules
+    except (OSError, SafetensorError, PatchError) as error:
+        raise TrainingError(
+            f"'{file}' has no pose estimator that can be read ({error}). Make one of a published HigherHRNet: "
+            "python dev.py training convert higherhrnet FILE OUT"
+        ) from error
+    return build(HIGHERHRNET, modules, metadata, nn).float()
