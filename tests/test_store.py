@@ -29,6 +29,8 @@ SHAPES = {
     "latent": (4, 3, 2),
     "texture_latent": (4, 4, 4),
     "joint_latent": (4, 3, 4),
+    "views_latent": (4, 6, 4),
+    "large_latent": (4, 6, 4),
     "coarse": (24, 16, 3),
     "coarse_latent": (4, 3, 2),
     "dino": (257, 6),

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 
 from ..errors import TrainingError
-from .embedding_steps import Clip, CoarseLatent, Dino, JointLatent, Latent, Regions, TextureClip, TextureLatent
+from .embedding_steps import (
+    Clip,
+    CoarseLatent,
+    Dino,
+    JointLatent,
+    LargeLatent,
+    Latent,
+    Regions,
+    TextureClip,
+    TextureLatent,
+    ViewsLatent,
+)
 from .person_steps import Face, FaceBox, Iuv, Keypoints, Parse, Texture
 from .step import Step
 
@@ -18,6 +29,8 @@ STEPS: dict[str, type[Step]] = {
     "latent": Latent,
     "texture_latent": TextureLatent,
     "joint_latent": JointLatent,
+    "views_latent": ViewsLatent,
+    "large_latent": LargeLatent,
     "coarse_latent": CoarseLatent,
     "dino": Dino,
     "clip": Clip,
