@@ -79,4 +79,4 @@ def test_what_is_wrong_is_said(words, tmp_path, capsys):
         yaml.safe_dump({**CONTENT, "method": "autoencoder", "options": {}, "data": {"people": "x"}, "out": "y"})
     )
     assert run(str(other), *words[1:]) == 1
-    assert "'autoencoder' has no ablations; truepose and mcld have" in capsys.readouterr().err
+    assert "'autoencoder' has no ablations; truepose, mcld, imagpose have" in capsys.readouterr().err

@@ -13,7 +13,8 @@ from typing import Any
 
 from .errors import TrainingError
 
-#: What each variant changes in the recipe: of TruePose's Table 2 and MCLD's Table 3, and of what is ours.
+#: What each variant changes in the recipe: of TruePose's Table 2, MCLD's Table 3 and IMAGPose's Tables 2 and 7, and of
+#: what is ours.
 ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "truepose": {
         "B1": {"options.fusion": "clip", "options.caa": False},
@@ -32,6 +33,17 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         "whole": {},
         "unsupervised": {"options.correspondence": 0.0},
         "looked up": {"options.lookup": True},
+    },
+    "imagpose": {
+        "B0": {"options.cva": "none", "options.texture": False, "options.image": False},
+        "B1": {"options.texture": False, "options.image": False},
+        "B2": {"options.cva": "none", "options.image": False},
+        "B3": {"options.texture": False},
+        "B4": {"options.cva": "none"},
+        "M1": {"options.views": "batch", "options.texture": False, "options.image": False},
+        "whole": {},
+        "after cross-attention": {"options.cva": "after cross-attention"},
+        "unsupervised": {"options.correspondence": 0.0},
     },
 }
 
@@ -65,7 +77,7 @@ def _variants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     method = read_recipe(options.recipe).method
     known = ABLATIONS.get(method)
     if known is None:
-        raise TrainingError(f"The method '{method}' has no ablations; {' and '.join(ABLATIONS)} have.")
+        raise TrainingError(f"The method '{method}' has no ablations; {', '.join(ABLATIONS)} have.")
     names = options.only.split(",") if options.only else list(known)
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:

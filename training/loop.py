@@ -52,6 +52,8 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         method = METHODS[recipe.method](recipe.options, recipe.seed)
+        if checkpoints.latest(recipe.out) is None:
+            method.begin()
         data = recipe.data
         self.examples = Examples(method, people, recipe.seed, data.cache, data.targets, data.drawn)
         self.bare = method

@@ -2,6 +2,7 @@
 
 from .autoencoder import Autoencoder
 from .base import Method
+from .imagpose import IMAGPose
 from .mcld import MCLD
 from .pcdms_inpainting import PCDMsInpainting
 from .pcdms_prior import PCDMsPrior
@@ -9,5 +10,6 @@ from .pcdms_refining import PCDMsRefining
 from .truepose import TruePose
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Autoencoder, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, TruePose)
+    method.name: method
+    for method in (Autoencoder, IMAGPose, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, TruePose)
 }
