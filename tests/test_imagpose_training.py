@@ -206,7 +206,7 @@ class TestParts:
         assert float(together) == pytest.approx(float(sum(apart)) / 2, rel=1e-5)
 
     def test_tiles_weigh_as_they_are_told(self):
-        """Given tiles nothing, and backgrounds a half: what is left is the generated people's share and half the rest."""
+        """Given tiles count nothing, backgrounds a half: the generated people's share is left, and half the rest."""
         method = made(given=0.0, background=0.5)
         joint = Arrangement(torch.tensor([[0, 1, 2, 3]]), torch.tensor([[True, True, False, False]]))
         batch = batch_of(method, 1)

@@ -73,8 +73,8 @@ class IMAGPoseOptions(DiffusionOptions):
         told = self.sampling or self.schedule
         if told.prediction != self.schedule.prediction:
             raise ValueError(
-                f"The network learns {self.schedule.prediction} and is sampled for {told.prediction}: give schedule and "
-                "sampling one prediction."
+                f"The network learns {self.schedule.prediction} and is sampled for {told.prediction}: give schedule "
+                "and sampling one prediction."
             )
         if told.betas != "linear" or told.zero_snr != (told.prediction == "v_prediction"):
             raise ValueError(
