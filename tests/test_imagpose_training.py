@@ -1,5 +1,7 @@
 """Training of IMAGPose: joint pictures, what each part of it does, its stages, and one picture in both hosts."""
 
+import copy
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +22,12 @@ from safetensors.torch import load_file, save_file
 from small import APPLY
 from test_trained_weights import zero_snr_sigmas
 from test_training_loop import OPTIONS, UNET, VIEWS, recipe
+from test_training_preprocess import computed
 from training_people import NoiseViews
 
 from training.ablations import ABLATIONS
+from training.autoencoders import TinyAutoencoder
+from training.data.records import Record
 from training.draws import Draws
 from training.errors import TrainingError
 from training.examples import Examples, collate
@@ -31,6 +36,7 @@ from training.methods.imagpose import IMAGPose
 from training.methods.imagpose_options import IMAGPoseOptions
 from training.methods.joint_pictures import Arrangement, drawn, laid_out, views_of
 from training.objectives import Schedule
+from training.preprocessing.step import Setup
 from training.sampling import load_method, read_pairs
 from training.view_binding import view_layers
 
@@ -134,6 +140,62 @@ class TestJointPictures:
         assert torch.equal(given[1, :, black], torch.cat([blank, blank], -1))
 
 
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("vae") / "vae.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        save_file(TinyAutoencoder().state_dict(), file)
+    return file
+
+
+class TestEncoded:
+    """Joint pictures that an autoencoder encodes in every step, as published."""
+
+    def both(self, vae) -> tuple:
+        """Rows of one person, as the two ways read them; the data's latents are computed as users compute them."""
+        people, names = NoiseViews(), ["latent", "views_latent", "large_latent"]
+
+        @functools.cache
+        def record(name: str) -> Record:
+            plain = NoiseViews().record(name)
+            fields = {field: value for field, value in plain.fields.items() if field not in names}
+            return computed(names, Setup(vae=vae), replace(plain, fields=fields))
+
+        people.record = record
+        methods = made(), made(autoencoder=vae)
+        return methods, [batch_of(method, 1, people) for method in methods]
+
+    def test_a_reference_alone_in_the_first_tile_is_the_same_from_the_data(self, vae):
+        (stored, encoded), (latents, images) = self.both(vae)
+        assert "source_image" in images and not [key for key in images if key.endswith("latent")]
+        joint = Arrangement(torch.tensor([[0, 1, 2, 3]]), torch.tensor([[True, False, False, False]]))
+        for name, arguments in (("given", [joint]), ("large", [])):
+            ours, theirs = (
+                getattr(method.latents, name)(batch, *arguments)
+                for method, batch in ((stored, latents), (encoded, images))
+            )
+            assert ours.shape == (1, 4, 16, 12) and float((ours - theirs).abs().max()) < 1e-4, name
+        assert float((stored.latents.of(latents, "target") - encoded.latents.of(images, "target")).abs().max()) < 1e-4
+
+    def test_other_rows_are_encoded_as_one_and_differ_at_the_seams_alone(self, vae):
+        (stored, encoded), (latents, images) = self.both(vae)
+        joint = Arrangement(torch.tensor([[2, 0, 1, 3]]), torch.tensor([[True, True, True, False]]))
+        for name in ("clean", "given"):
+            one, other = (
+                getattr(method.latents, name)(batch, joint) for method, batch in ((stored, latents), (encoded, images))
+            )
+            assert 1e-4 < float((one - other).abs().mean()) < 0.2 * float(one.std()), name
+
+    def test_it_trains_and_samples_without_latents(self, vae):
+        _, (_, images) = self.both(vae)
+        method = made(autoencoder=vae)
+        assert loss(method, images) != loss(method, {**images, "target_image": images["target_image"].flip(1)})
+        batch = read_pairs(method, [pair()])
+        noise = torch.randn(1, *method.noise_shape(batch))
+        assert method.sample(batch, noise, 1).shape == (1, 4, 8, 6)
+
+
 class TestParts:
     @pytest.mark.parametrize(
         "what",
@@ -195,6 +257,24 @@ class TestParts:
         noisy, truth, timesteps = method._noisy_batch(torch.zeros(6, 4, 8, 6), Draws(0, [0, 3], 0))
         assert timesteps[:3].unique().shape == timesteps[3:].unique().shape == (1,)
         assert timesteps[0] != timesteps[3] and not torch.equal(noisy[0], noisy[1])
+
+    def test_gradients_are_the_same_with_checkpointing(self):
+        """Layers run once more when the forward pass is over, and views meet behind them again."""
+        gradients = []
+        for checkpointing in (False, True):
+            method = made(checkpointing=checkpointing).train()
+            with torch.inference_mode(False), torch.enable_grad():
+                sum(method(batch_of(method, 1), Draws(0, range(3), 0)).values()).backward()
+            gradients.append(torch.cat([p.grad.flatten() for p in method.trained()]))
+        assert torch.allclose(*gradients, atol=1e-6) and gradients[0].any()
+
+    def test_a_copy_is_of_its_own(self):
+        """Averages are copied and written while training goes on."""
+        method = made()
+        batch, twin = batch_of(method), copy.deepcopy(method)
+        with torch.no_grad():
+            twin.modules_.cva["middle_0_0"].proj_out.weight.add_(1.0)
+        assert loss(twin, batch) != loss(method, batch) == loss(copy.deepcopy(method), batch)
 
     def test_several_pictures_are_what_each_is_alone(self):
         method = made()
