@@ -11,6 +11,9 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
   FILE           a trained model's weights; with --steps 1,25 twice
   training-free:FILE,use=hpfa,strength=0.8,…
                  a model without a source, and a node that brings it one (training.training_free.Use)
+  imagpose:FILE,SCENARIO
+                 IMAGPose's weights as T1, T2, T3 (other pictures of the person as sources) or several (other poses at
+                 once)
 
 DIR gets ``table.md``, ``compact.md`` (some figures, a line a predictor), ``table.csv``, ``per_pair.csv`` and
 ``sheet.png``.

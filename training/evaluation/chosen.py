@@ -17,6 +17,8 @@ from .protocols import Protocol
 AUTOENCODER, FOLDER, TRAINING_FREE = "autoencoder", "folder:", "training-free:"
 #: PCDMs' stages: INPAINTING[,PRIOR]; and REFINING,PREDICTOR, which refines another predictor's pictures.
 PCDMS, REFINED = "pcdms:", "refined:"
+#: IMAGPose in a scenario: FILE,SCENARIO.
+IMAGPOSE = "imagpose:"
 #: Those that are given the target.
 BOUNDS = ("target", "oracle", AUTOENCODER)
 
@@ -80,8 +82,9 @@ def _weights_of(text: str) -> list[Path]:
         return [Path(file).expanduser(), *_weights_of(coarse)]
     if text.startswith(PCDMS):
         return [Path(file).expanduser() for file in text.removeprefix(PCDMS).split(",")]
-    if text.startswith(TRAINING_FREE):
-        return [Path(text.removeprefix(TRAINING_FREE).split(",")[0]).expanduser()]
+    for start in (TRAINING_FREE, IMAGPOSE):
+        if text.startswith(start):
+            return [Path(text.removeprefix(start).split(",")[0]).expanduser()]
     file = Path(text).expanduser()
     return [file] if not text.startswith(FOLDER) and file.is_file() else []
 
@@ -110,7 +113,7 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
         raise TrainingError(
             f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
             "autoencoder, folder:PATH, the weights of a trained model, training-free: and such weights, "
-            "pcdms:INPAINTING,PRIOR, or refined:REFINING,PREDICTOR."
+            "pcdms:INPAINTING,PRIOR, refined:REFINING,PREDICTOR, or imagpose:FILE,SCENARIO."
         )
     absent = next((file for file in files if not file.is_file()), None)
     if absent is not None:
@@ -125,7 +128,7 @@ def _of_weights(
 ) -> Predictor:
     """A predictor that makes latents."""
     file, sampling = options.autoencoder.expanduser(), {"batch": options.batch, **_sampling(options, steps)}
-    if not text.startswith((TRAINING_FREE, PCDMS, REFINED)) and text != AUTOENCODER:
+    if not text.startswith((TRAINING_FREE, PCDMS, REFINED, IMAGPOSE)) and text != AUTOENCODER:
         from ..sampling import load_predictor
 
         return load_predictor(files[0], file, **sampling)
@@ -136,6 +139,12 @@ def _of_weights(
         from .autoencoded import Autoencoded
 
         return Autoencoded(autoencoder)
+    if text.startswith(IMAGPOSE):
+        from ..evaluate import open_data
+        from ..imagpose import load_scenario
+
+        scenario = text.removeprefix(IMAGPOSE).partition(",")[2]
+        return load_scenario(files[0], autoencoder, open_data(options.store), scenario, **sampling)
     from ..pcdms import load_prior_and_inpainting, load_refining
     from ..sampling import Trained
 

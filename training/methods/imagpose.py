@@ -34,7 +34,7 @@ from .base import Batch, field, of_targets, skeleton, tensor
 from .begun import begin_from
 from .diffusion import Diffusion
 from .imagpose_options import IMAGPoseOptions
-from .joint_latents import EncodedLatents, StoredLatents
+from .joint_latents import EncodedLatents, JointLatents, StoredLatents
 from .joint_looking import JointLooking, joint_surfaces
 from .joint_pictures import OTHERS, TILES, Arrangement, drawn, laid_out, views_of
 
@@ -68,7 +68,7 @@ class IMAGPose(Diffusion):
         super().__init__(options, seed, replace(FAMILY, beside=beside))
         self.tiled = tiled
         stored = StoredLatents(options.image, options.texture)
-        self.latents = EncodedLatents(options.autoencoder) if options.autoencoder else stored
+        self.latents: JointLatents = EncodedLatents.by(options.autoencoder) if options.autoencoder else stored
         layers = {} if options.cva == "none" else view_layers(self.denoising, options.cva)
         config = self.denoising.config
         projected = options.dino_dim if options.dino_dim != self.context_dim else 0
@@ -270,26 +270,42 @@ class IMAGPose(Diffusion):
             guidance,
         )
 
-    def _first_scenario(
-        self, batch: Batch, noise: Tensor, steps: int | None, guidance: float | None
-    ) -> tuple[Tensor, JointLayout]:
-        """T1: latents of joint pictures with the source in the first tile and the target's pose in all others."""
-        layout = self.layout(batch)
-        joint = laid_out(layout, len(noise), noise.device)
-        skeletons = views_of(batch, "skeleton")
-        told = self.told_tiles(joint, skeletons, self._given(batch, joint), self.references(batch))
-        return self.sampled(told, noise, steps, guidance), layout
+    @torch.no_grad()
+    def scenario(
+        self, batch: Batch, layout: JointLayout, noise: Tensor, steps: int | None = None, guidance: float | None = None
+    ) -> Tensor:
+        """Latents as the network has them: of joint pictures, or of views along the batch.
+
+        Args:
+            batch: the references first, behind them the layout's other sources, and its targets.
+            layout: the same for all rows.
+
+        Raises:
+            TrainingError: views along the batch have one source.
+        """
+        joint, skeletons = laid_out(layout, len(noise), noise.device), views_of(batch, "skeleton")
+        context = self.references(batch)
+        if self.tiled:
+            told = self.told_tiles(joint, skeletons, self._given(batch, joint), context)
+            return self.sampled(told, noise, steps, guidance)
+        if int(joint.visible[0].sum()) > 1:
+            raise TrainingError("This network was trained without pictures of sources and sees one: T1, or several.")
+        views = noise.unflatten(1, (OTHERS, -1)).flatten(0, 1)
+        told = self.told_batch(joint.tiles(skeletons)[:, TILES - OTHERS :], context)
+        return self.sampled(told, views, steps, guidance)
+
+    def first_of(self, made: Tensor, layout: JointLayout) -> Tensor:
+        """Of what :meth:`scenario` gives, decoded or not, the first target's."""
+        if not self.tiled:
+            return made[::OTHERS]
+        place = next(place for place, tile in enumerate(layout.tiles) if tile.target)
+        return split_tiles(made, PUBLISHED_TILES)[:, place]
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
-        """The first generated view of each row, where all of them have the target's pose (section 4.1)."""
-        if self.tiled:
-            latents, layout = self._first_scenario(batch, noise, steps, guidance)
-            return split_tiles(latents, PUBLISHED_TILES)[:, _first_target(layout)]
-        skeletons = batch["target_skeleton"][:, None].expand(-1, OTHERS, -1, -1, -1)
-        views = noise.unflatten(1, (OTHERS, -1)).flatten(0, 1)
-        made = self.sampled(self.told_batch(skeletons, self.references(batch)), views, steps, guidance)
-        return made[::OTHERS]
+        """T1: of three views that all have the target's pose the first (section 4.1)."""
+        layout = self.layout(batch)
+        return self.first_of(self.scenario(batch, layout, noise, steps, guidance), layout)
 
     @torch.no_grad()
     def pictures(
@@ -300,11 +316,9 @@ class IMAGPose(Diffusion):
         steps: int | None = None,
         guidance: float | None = None,
     ) -> Tensor:
-        """As the nodes do it, joint pictures are decoded as one."""
-        if not self.tiled:
-            return super().pictures(batch, noise, autoencoder, steps, guidance)
-        latents, layout = self._first_scenario(batch, noise, steps, guidance)
-        return split_tiles(autoencoder.decode(latents), PUBLISHED_TILES)[:, _first_target(layout)]
+        """T1. As the nodes do it, joint pictures are decoded as one."""
+        layout = self.layout(batch)
+        return self.first_of(autoencoder.decode(self.scenario(batch, layout, noise, steps, guidance)), layout)
 
     # Files
 
@@ -325,10 +339,6 @@ class IMAGPose(Diffusion):
             rest |= {key: value for key, value in self.modules_.state_dict().items() if key.startswith(TEXTURE)}
         self.denoising.load_state_dict(unet)
         self.modules_.load_state_dict(rest)
-
-
-def _first_target(layout: JointLayout) -> int:
-    return next(place for place, tile in enumerate(layout.tiles) if tile.target)
 
 
 def _apart(features: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,31 +82,40 @@ class StoredLatents(JointLatents):
 
 @dataclass(frozen=True)
 class EncodedLatents(JointLatents):
-    """Every joint picture encoded as one; ``path`` is the autoencoder's."""
+    """Every joint picture encoded as one.
 
-    path: Path
+    Attributes:
+        encode: pictures ``[B, 3, H, W]`` in −1…1 → latents.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def by(cls, path: Path) -> "EncodedLatents":
+        """With the autoencoder of a file, which is loaded when it is asked for."""
+        return cls(functools.partial(_encode_by, path))
+
+    @torch.no_grad()
+    def _encoded(self, pictures: Tensor) -> Tensor:
+        return self.encode(pictures)
 
     def read(self, record: Record) -> dict[str, Tensor]:
         return {"image": tensor(record.image, torch.uint8)}
 
     def of(self, batch: Batch, side: str) -> Tensor:
-        return self._encode(pixels(batch[f"{side}_image"]))
+        return self._encoded(pixels(batch[f"{side}_image"]))
 
     def clean(self, batch: Batch, joint: Arrangement) -> Tensor:
-        return self._encode(joint.joint(_views(batch)))
+        return self._encoded(joint.joint(_views(batch)))
 
     def given(self, batch: Batch, joint: Arrangement) -> Tensor:
         views = _views(batch)
-        return self._encode(joint.joint(views, joint.visible, views.new_tensor(-1.0)))
+        return self._encoded(joint.joint(views, joint.visible, views.new_tensor(-1.0)))
 
     def large(self, batch: Batch) -> Tensor:
         images = batch["source_image"].float() / 255
         height, width = images.shape[1:3]
-        return self._encode(squashed(images, 2 * width, 2 * height, "lanczos").movedim(-1, 1) * 2 - 1)
-
-    @torch.no_grad()
-    def _encode(self, pictures: Tensor) -> Tensor:
-        return _autoencoder(self.path, str(pictures.device)).encode(pictures)
+        return self._encoded(squashed(images, 2 * width, 2 * height, "lanczos").movedim(-1, 1) * 2 - 1)
 
 
 def _views(batch: Batch) -> Tensor:
@@ -114,7 +124,11 @@ def _views(batch: Batch) -> Tensor:
     return pixels(images.flatten(0, 1)).unflatten(0, images.shape[:2])
 
 
+def _encode_by(path: Path, pictures: Tensor) -> Tensor:
+    return _autoencoder(path, str(pictures.device)).encode(pictures)
+
+
 @functools.lru_cache(maxsize=1)
 def _autoencoder(path: Path, device: str) -> Autoencoder:
-    """Loaded when it is asked for, and no part of the method, whose checkpoints would hold it."""
+    """No part of the method, whose checkpoints would hold it."""
     return load_autoencoder(path).to(device)
