@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from imagpose_models import made, with_steps, write_vae
 from safetensors.torch import save_file
-from test_imagpose_training import made
 from test_training_loop import OPTIONS
-from test_training_preprocess import computed
 from training_people import NoisePeople, NoiseViews, store
 
-from training.autoencoders import TinyAutoencoder, load_autoencoder
+from training.autoencoders import load_autoencoder
 from training.errors import TrainingError
 from training.evaluation.chosen import open_predictor
 from training.evaluation.protocols import PROTOCOLS
@@ -27,11 +26,7 @@ STEPS = 2
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        save_file(TinyAutoencoder().state_dict(), file)
-    return file
+    return write_vae(tmp_path_factory.mktemp("vae") / "vae.safetensors")
 
 
 class Changed(NoiseViews):
@@ -90,14 +85,9 @@ def test_scenarios_differ(vae):
 
 def test_the_first_is_what_weights_alone_are(vae):
     """With latents that were computed before, as training has them."""
-    names = ["latent", "views_latent", "large_latent"]
-    people, records = NoiseViews(), []
-    for name in ("p0-v0", "p1-v1"):
-        plain = people.record(name)
-        fields = {field: value for field, value in plain.fields.items() if field not in names}
-        records.append(computed(names, Setup(vae=vae), replace(plain, fields=fields)))
+    people = with_steps(["latent", "views_latent", "large_latent"], Setup(vae=vae))
     trained = Trained("x", made().eval(), load_autoencoder(vae), STEPS)
-    (ours,) = trained.predict([tuple(records)])
+    (ours,) = trained.predict([(people.record("p0-v0"), people.record("p1-v1"))])
     assert int(np.abs(ours.astype(int) - shown(vae, "T1").astype(int)).max()) <= 1
 
 

@@ -1,43 +1,49 @@
 """Training of IMAGPose: joint pictures, what each part of it does, its stages, and one picture in both hosts."""
 
 import copy
-import functools
 from dataclasses import replace
 from pathlib import Path
 
 import comfy.samplers
+import comfy.sd
 import comfy.utils
 import numpy as np
 import pytest
 import torch
+from imagpose_models import awake, made, with_steps, write_vae
 from mannequin.model_patches.attention.cva import AFTER_ATTENTION, AFTER_LAYERS
 from mannequin.model_patches.comfy_blocks import transformer_blocks as blocks_in_comfy
 from mannequin.model_patches.comfy_cva import _widths
+from mannequin.model_patches.comfy_dino import load_dino as dino_in_comfy
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
 from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_weights import load_weights
+from mannequin.model_patches.dino import BY_SCALE
 from mannequin.model_patches.weight_kinds.imagpose import CVA_MODULES, IMAGPOSE_MODEL, imagpose_metadata
 from mannequin.nodes.cva import MannequinApplyCVA
+from mannequin.nodes.imagpose import MannequinJointViews, MannequinSplitViews
+from mannequin.nodes.imagpose_conditioning import MannequinIMAGPoseConditioning
 from safetensors.torch import load_file, save_file
 from small import APPLY
 from test_trained_weights import zero_snr_sigmas
 from test_training_loop import OPTIONS, UNET, VIEWS, recipe
-from test_training_preprocess import computed
 from training_people import NoiseViews
 
 from training.ablations import ABLATIONS
-from training.autoencoders import TinyAutoencoder
-from training.data.records import Record
+from training.autoencoders import load_autoencoder
 from training.draws import Draws
 from training.errors import TrainingError
 from training.examples import Examples, collate
 from training.loop import Run
+from training.methods.base import skeleton
 from training.methods.imagpose import IMAGPose
 from training.methods.imagpose_options import IMAGPoseOptions
 from training.methods.joint_pictures import Arrangement, drawn, laid_out, views_of
 from training.objectives import Schedule
+from training.preprocessing.dino import load_dino
 from training.preprocessing.step import Setup
 from training.sampling import load_method, read_pairs
+from training.small_dino import write_small_dino
 from training.view_binding import view_layers
 
 GUIDANCE, STEPS = 2.0, 5
@@ -49,23 +55,6 @@ def trained(folder: Path, people=None, **changes) -> Path:
     begun = recipe(folder, "imagpose", steps=2, **VIEWS)
     with torch.inference_mode(False), torch.enable_grad():
         return Run(replace(begun, options=replace(begun.options, **changes)), people or NoiseViews()).train()
-
-
-def made(**changes) -> IMAGPose:
-    """A network whose parts do something: what begins at zero would hide what it is given."""
-    with torch.inference_mode(False):
-        method = IMAGPose(replace(OPTIONS["imagpose"], **{"drop_both": 0.0, "correspondence": 0.0} | changes), 0)
-        awake(method.modules_)
-    return method
-
-
-@torch.no_grad()
-def awake(modules) -> None:
-    """The same change in both hosts."""
-    generator = torch.Generator().manual_seed(1)
-    for key, value in sorted(modules.state_dict().items()):
-        if not key.endswith(".pe"):
-            value.add_(0.05 * torch.randn(value.shape, generator=generator))
 
 
 def batch_of(method: IMAGPose, rows: int = 2, people=None) -> dict[str, torch.Tensor]:
@@ -142,11 +131,7 @@ class TestJointPictures:
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        save_file(TinyAutoencoder().state_dict(), file)
-    return file
+    return write_vae(tmp_path_factory.mktemp("vae") / "vae.safetensors")
 
 
 class TestEncoded:
@@ -154,15 +139,7 @@ class TestEncoded:
 
     def both(self, vae) -> tuple:
         """Rows of one person, as the two ways read them; the data's latents are computed as users compute them."""
-        people, names = NoiseViews(), ["latent", "views_latent", "large_latent"]
-
-        @functools.cache
-        def record(name: str) -> Record:
-            plain = NoiseViews().record(name)
-            fields = {field: value for field, value in plain.fields.items() if field not in names}
-            return computed(names, Setup(vae=vae), replace(plain, fields=fields))
-
-        people.record = record
+        people = with_steps(["latent", "views_latent", "large_latent"], Setup(vae=vae))
         methods = made(), made(autoencoder=vae)
         return methods, [batch_of(method, 1, people) for method in methods]
 
@@ -484,22 +461,62 @@ def test_one_picture_of_one_noise_in_both_hosts(tmp_path, name):
     given = Inputs(model.model.process_latent_out(batch["views_latent"]), flag, features=network.pose_guider(pose))
     placement = changes.get("cva", AFTER_LAYERS)
     seen = MannequinApplyCVA.execute(model, imagpose, placement, "2×2 tiles", "all", **APPLY).result[0]
-    sampling = model.get_model_object("model_sampling")
     if name == "paper":
-        sigmas, sampler = comfy.samplers.calculate_sigmas(sampling, "ddim_uniform", STEPS), None
+        sampling = model.get_model_object("model_sampling")
+        sampler, sigmas = (
+            comfy.samplers.sampler_object("ddim"),
+            comfy.samplers.calculate_sigmas(sampling, "ddim_uniform", STEPS),
+        )
         # The host begins with the noise that its first step has, not with a variance of exactly one.
         begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
     else:
-        sigmas, begun, sampler = zero_snr_sigmas(model), noise, ddim_sampler()
+        sampler, sigmas, begun = ddim_sampler(), zero_snr_sigmas(model), noise
     ours = method.sample(batch, begun, STEPS, GUIDANCE)
+    nothing = torch.zeros_like(context)
+    conditions = [[context, {INPUTS: given}]], [[nothing, {INPUTS: given.as_null()}]]
+    theirs, alone = (in_comfy(patched, conditions, noise, sampler, sigmas) for patched in (seen, model))
+    assert float((ours - theirs[..., :8, 6:]).abs().max()) < 1e-3
+    assert float((ours - alone[..., :8, 6:]).abs().max()) > 1e-2, "views that do not know of each other"
 
-    def in_comfy(patched) -> torch.Tensor:
-        guider = comfy.samplers.CFGGuider(patched)
-        nothing = torch.zeros_like(context)
-        guider.set_conds([[context, {INPUTS: given}]], [[nothing, {INPUTS: given.as_null()}]])
-        guider.set_cfg(GUIDANCE)
-        arguments = torch.zeros_like(noise), sampler or comfy.samplers.sampler_object("ddim"), sigmas
-        return model.model.process_latent_in(guider.sample(noise, *arguments, seed=0))
 
-    assert float((ours - in_comfy(seen)[..., :8, 6:]).abs().max()) < 1e-3
-    assert float((ours - in_comfy(model)[..., :8, 6:]).abs().max()) > 1e-2, "views that do not know of each other"
+def in_comfy(model, conditions, noise: torch.Tensor, sampler, sigmas: torch.Tensor) -> torch.Tensor:
+    """Through the host's own guider, in the UNet's scale."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(*conditions)
+    guider.set_cfg(GUIDANCE)
+    return model.model.process_latent_in(guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0))
+
+
+def test_from_photos_to_a_picture_in_both_hosts(tmp_path, vae):
+    """All of the way: the nodes' joint picture, poses, tokens and conditions; the data's steps."""
+    write_small_dino(tmp_path / "dino.safetensors")
+    setup = Setup(vae=vae, dino=tmp_path / "dino.safetensors")
+    people = with_steps(["latent", "views_latent", "large_latent", "dino"], setup)
+    file = trained(tmp_path, people, dino_dim=64)
+    method = load_method(file)
+    state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
+    model, imagpose = load_weights(IMAGPOSE_MODEL, state, "imagpose", metadata)
+    for modules in (method.modules_, imagpose.model):
+        awake(modules)
+    source, target = people.record("p0-v0"), people.record("p1-v1")
+    batch = read_pairs(method, [(source, target)])
+    # The data keep tokens in half precision.
+    batch["dino"] = load_dino(tmp_path / "dino.safetensors")(torch.tensor(source.image)[None] / 255)
+    noise = torch.randn(1, *method.noise_shape(batch), generator=torch.Generator().manual_seed(0))
+
+    photo = torch.tensor(source.image)[None] / 255
+    poses = [skeleton(each, "IMAGPose")[None] / 255 for each in (source, target)]
+    tiles = {"width": 48, "height": 64, "canvas": "2×2", "free_tiles": "automatic", "on_no_person": "error"}
+    views = MannequinJointViews.execute(photo, *poses, **tiles, tile_multiple=16).result[0]
+    host_vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(vae)), dtype=torch.float32)
+    state, metadata = comfy.utils.load_torch_file(str(tmp_path / "dino.safetensors"), return_metadata=True)
+    dino = dino_in_comfy(state, "dino", metadata, BY_SCALE, torch.float32)
+    positive, negative, _ = MannequinIMAGPoseConditioning.execute(imagpose, dino, host_vae, views).result
+    seen = MannequinApplyCVA.execute(model, imagpose, AFTER_LAYERS, "2×2 tiles", "all", **APPLY).result[0]
+    theirs = in_comfy(seen, (positive, negative), noise, ddim_sampler(), zero_snr_sigmas(model))
+    ours = method.scenario(batch, method.layout(batch), noise, STEPS, GUIDANCE)
+    assert float((ours - theirs).abs().max()) < 1e-3
+    decoded = host_vae.decode(model.model.process_latent_out(theirs))
+    (picture,) = MannequinSplitViews.execute(decoded, views, "one a pose").result
+    shown = method.pictures(batch, noise, load_autoencoder(vae), STEPS, GUIDANCE)
+    assert float((shown.clamp(-1, 1) - (picture.movedim(-1, 1) * 2 - 1)).abs().max()) < 2e-3
