@@ -393,6 +393,11 @@ class TestBadOptions:
         with pytest.raises(TrainingError, match="56×64 make no tiles .* multiples of 16"):
             method(batch, Draws(0, range(3), 0))
 
+    def test_patches_larger_than_the_latent(self):
+        method = made(patch=16)
+        with pytest.raises(TrainingError, match="Latents of 12×16, .* one patch of 16: set options.patch to less"):
+            method.sample(read_pairs(method, [pair()]), torch.zeros(1, 4, 16, 12))
+
 
 def test_the_sampler_never_reads_the_targets_picture():
     method = made().eval()

@@ -246,7 +246,7 @@ class IMAGPose(Diffusion):
         """Of tiles as large as the batch's pictures, which have no margins.
 
         Raises:
-            TrainingError: the UNet's levels cannot halve a tile.
+            TrainingError: the UNet's levels cannot halve a tile, or the reference's latent is smaller than a patch.
         """
         height, width = batch["target_skeleton"].shape[1:3]
         step = STRIDE * 2 ** (len(self.denoising.config.block_out_channels) - 1)
@@ -255,6 +255,11 @@ class IMAGPose(Diffusion):
             raise TrainingError(
                 f"Pictures of {width}×{height} make no tiles that this UNet's levels can halve: their sides must be "
                 f"multiples of {step}. Give the data set such a size, as deepfashion:FOLDER,size=512x384."
+            )
+        if self.options.texture and not min(self._token_grids(batch)[-1]):
+            raise TrainingError(
+                f"Latents of {2 * width // STRIDE}×{2 * height // STRIDE}, of the reference at the joint picture's "
+                f"size, are smaller than one patch of {self.options.patch}: set options.patch to less."
             )
         return layout
 
