@@ -9,6 +9,7 @@ from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import pcdms, pcdms_refine, pcdms_simplified
 from .draw_preprocess import preprocess
+from .draw_reposedm import repose_text_to_image
 from .graph_drawing import Drawn, Graph, from_hub
 from .host import ROOT
 from .say import say
@@ -318,6 +319,7 @@ GRAPHS = {
     "pcdms_refine": pcdms_refine,
     "imagpose": imagpose,
     "imagpose_many_sources": imagpose_many_sources,
+    "repose_text_to_image": repose_text_to_image,
 }
 
 

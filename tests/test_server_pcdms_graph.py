@@ -17,11 +17,14 @@ from devtools.draw_pcdms import DINO
 from devtools.host import ROOT
 from model_patches.dino import DinoShape
 from training import convert
+from training.autoencoders import TinyAutoencoder
+from training.methods.autoencoder import begin_as_blur
 
 GRAPH = ROOT / "workflows" / "pcdms.json"
 WIDTH, HEIGHT, STEPS = 64, 96, 2
 #: Where the converter writes below models/mannequin.
 FOLDER = "converted"
+VAE = "blur.safetensors"
 SHAPE = DinoShape(LAYOUT.context_dim, 2, 1, gated=True)
 #: Half precision in the image encoders, and other sums in a batch, in levels of a picture.
 ROUNDING = 2
@@ -36,11 +39,16 @@ def models(server, tmp_path_factory):
         assert convert.main(["pcdms", str(published), str(folder / "mannequin" / FOLDER)]) == 0
         (folder / "clip_vision").mkdir(exist_ok=True)
         save_file(untrained.dino_state(SHAPE), folder / "clip_vision" / DINO)
+        # Colours through four channels: a picture of what the untrained networks make, with some contrast.
+        autoencoder = TinyAutoencoder(4)
+        begin_as_blur(autoencoder)
+        (folder / "vae").mkdir(exist_ok=True)
+        save_file(autoencoder.state_dict(), folder / "vae" / VAE)
     return folder
 
 
 class Graph:
-    """The shared graph: small, on the demo's autoencoder and image encoder, with a batch of two target poses."""
+    """The shared graph: small, on a small autoencoder, the demo's image encoder, with a batch of two target poses."""
 
     def __init__(self, client):
         self.client, self.prompt = client, read_graph(client, GRAPH)
@@ -49,7 +57,7 @@ class Graph:
             if kind.startswith("MannequinLoadPCDMs"):
                 inputs["weights"] = str(Path(FOLDER, inputs["weights"]))
             elif kind == "VAELoader":
-                inputs["vae_name"] = "demo_vae.safetensors"
+                inputs["vae_name"] = VAE
             elif kind == "CLIPVisionLoader":
                 node["class_type"] = "MannequinLoadSmallCLIPVision"
                 node["inputs"] = {"weights": "demo_clip_vision.safetensors"}

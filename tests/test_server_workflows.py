@@ -15,6 +15,7 @@ from devtools.browser import NoBrowser, ensure_chromium
 from devtools.client import Client
 from devtools.draw_imagpose import WEIGHTS as IMAGPOSE
 from devtools.draw_pcdms import INPAINTING, PRIOR, REFINING, SIMPLIFIED
+from devtools.draw_reposedm import ESTIMATOR
 from devtools.graph_format import BYPASSED, MUTED, ui_to_api
 from devtools.host import ROOT
 from devtools.screenshot import FrontEnd, open_front_end
@@ -87,7 +88,7 @@ def front_end(server: Server) -> Iterator[FrontEnd]:
         made = {"mcld.safetensors": untrained.mcld_state(), PRIOR: untrained.prior_state()}
         stages = {"inpainting": INPAINTING, "refining": REFINING, "simplified": SIMPLIFIED}
         made |= {file: untrained.pcdms_state(stage) for stage, file in stages.items()}
-        made[IMAGPOSE] = untrained.imagpose_state()
+        made |= {IMAGPOSE: untrained.imagpose_state(), ESTIMATOR: untrained.estimator_state()}
     for name, (state, metadata) in made.items():
         save_file(state, server.base / "models" / "mannequin" / name, metadata)
     with open_front_end(server.url) as opened:

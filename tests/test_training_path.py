@@ -24,8 +24,6 @@ RECIPES = ROOT / "training" / "recipes"
 #: The demo's recipes at a size that takes seconds.
 TINY = [
     "options.base.widths=[32, 32, 32]",
-    # The autoencoder has the first half of the demo's.
-    "options.base.channels=16",
     "data.people=work/encoded",
     "data.held_out=work/held_out_encoded",
     "steps=20",
@@ -55,10 +53,12 @@ def folder(made_python, tmp_path_factory) -> Path:
             f"synthetic:split={split},identities={identities},views=2,size=64x48", f"work/{out}", "--steps", "texture"
         )
     small = ("data.people=work/people", "steps=3", "batch=2", "options.crop=[32, 16]", "grid_every=0")
-    run("train", str(RECIPES / "demo_autoencoder.yaml"), *small)
+    for half in ("autoencoder", "autoencoder_details"):
+        run("train", str(RECIPES / f"demo_{half}.yaml"), *small)
     run("small_clip", "work/clip")
     steps = "latent,texture_latent,clip,texture_clip,regions"
-    networks = ("--vae", "work/autoencoder/weights.safetensors", "--clip-vision", "work/clip", "--texture-size", "64")
+    vae = "work/autoencoder_details/weights.safetensors"
+    networks = ("--vae", vae, "--clip-vision", "work/clip", "--texture-size", "64")
     preprocess("stored:work/people", "work/encoded", "--steps", steps, *networks)
     preprocess("stored:work/held_out", "work/held_out_encoded", "--steps", steps, *networks)
     for method in ("truepose", "mcld"):
@@ -67,7 +67,7 @@ def folder(made_python, tmp_path_factory) -> Path:
         "evaluate",
         *("work/held_out_encoded", "--predictor", "copy", "--predictor", "garment-mean"),
         *("--predictor", "work/truepose/weights.safetensors", "--predictor", "work/mcld/weights.safetensors"),
-        *("--autoencoder", "work/autoencoder/weights.safetensors", "--pairs", "3", "--steps", "2"),
+        *("--autoencoder", vae, "--pairs", "3", "--steps", "2"),
         *("--out", "work/evaluation", "--quiet"),
     )
     (folder / "evaluated.txt").write_text(evaluated, encoding="utf-8")

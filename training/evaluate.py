@@ -96,7 +96,9 @@ def open_data(text: str) -> People:
 
         return StoredPeople(folder)
     if ":" not in text and not text.endswith((".yaml", ".yml")):
-        raise TrainingError(f"There is no folder '{text}'. Give one that python -m training.preprocess has written.")
+        raise TrainingError(
+            f"There is no folder '{text}'. Give one that python dev.py training preprocess has written."
+        )
     from .data.sources import open_people
 
     return open_people(text)

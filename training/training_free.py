@@ -64,7 +64,8 @@ class TrainingFree(Sampler):
         if model.options.fusion != "none":
             raise TrainingError(
                 f"Training-free use is measured on a model without a source, and this one has fusion "
-                f"'{model.options.fusion}'. Train one: python -m training.train training/recipes/demo_checkpoint.yaml"
+                f"'{model.options.fusion}'. Train one: python dev.py training train "
+                "training/recipes/demo_checkpoint.yaml"
             )
         self.model, self.use = model, use
 

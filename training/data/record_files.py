@@ -65,7 +65,7 @@ def _value(read: Callable[[str], bytes], member: str) -> Any:
     except (OSError, KeyError, ValueError, EOFError, SyntaxError) as error:
         raise TrainingError(
             f"A record's '{member}' is damaged or missing ({error}). Delete the record's files, or its shard, and run "
-            "python -m training.preprocess again with the same settings; it makes what is not there."
+            "python dev.py training preprocess again with the same settings; it makes what is not there."
         ) from error
 
 

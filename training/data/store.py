@@ -134,7 +134,7 @@ class StoredPeople:
         if len(self.names) < len(names) and not partial:
             raise TrainingError(
                 f"The store '{self.root}' is not finished: it has {len(self.names):,} of {len(names):,} records. Run "
-                "python -m training.preprocess again with the same settings; it does the rest."
+                "python dev.py training preprocess again with the same settings; it does the rest."
             )
         pairs = (Pair(row.source, row.target) for row in read_pairs(self.root / PAIRS))
         self.pairs = [pair for pair in pairs if pair.source in there and pair.target in there]
@@ -161,7 +161,8 @@ def _settings(root: Path) -> dict[str, Any]:
         settings = json.loads((root / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(
-            f"'{root}' is no store ({SETTINGS}: {error}). Make one with python -m training.preprocess SOURCE '{root}'."
+            f"'{root}' is no store ({SETTINGS}: {error}). Make one with python dev.py training preprocess "
+            f"SOURCE '{root}'."
         ) from error
     if not isinstance(settings, dict) or settings.get("version") != VERSION or settings.get("format") not in FORMATS:
         raise TrainingError(f"'{root / SETTINGS}' is of another version of the program. Make the store again.")

@@ -117,7 +117,7 @@ def _extents(shard: Path) -> Extents:
                 places.setdefault(name, {})[member] = Extent(entry.offset_data, entry.size)
     except tarfile.TarError as error:
         raise TrainingError(
-            f"The shard '{shard}' is damaged ({error}). Delete it and run python -m training.preprocess again with the "
-            "same settings; it makes what is not there."
+            f"The shard '{shard}' is damaged ({error}). Delete it and run python dev.py training preprocess again with "
+            "the same settings; it makes what is not there."
         ) from error
     return places

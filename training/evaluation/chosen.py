@@ -145,21 +145,22 @@ def _of_weights(
 
         scenario = text.removeprefix(IMAGPOSE).partition(",")[2]
         return load_scenario(files[0], autoencoder, open_data(options.store), scenario, **sampling)
-    from ..pcdms import load_prior_and_inpainting, load_refining
     from ..sampling import Trained
+
+    if text.startswith(TRAINING_FREE):
+        from ..training_free import load_training_free
+
+        said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
+        method = load_training_free(files[0], _use(said[0] if said else ""))
+        return Trained(said[0] if said else "HPFA, training-free", method, autoencoder, **sampling)
+    from ..pcdms import load_prior_and_inpainting, load_refining
 
     if text.startswith(PCDMS):
         return Trained("PCDMs", load_prior_and_inpainting(*files), autoencoder, **sampling)
-    if text.startswith(REFINED):
-        from .refined import Refined
+    from .refined import Refined
 
-        coarse = open_predictor(text.removeprefix(REFINED).partition(",")[2], options, protocol, steps)
-        return Refined(f"{coarse.name}, refined", coarse, load_refining(files[0]), autoencoder, **sampling)
-    from ..training_free import load_training_free
-
-    said = text.removeprefix(TRAINING_FREE).split(",", 1)[1:]
-    method = load_training_free(files[0], _use(said[0] if said else ""))
-    return Trained(said[0] if said else "HPFA, training-free", method, autoencoder, **sampling)
+    coarse = open_predictor(text.removeprefix(REFINED).partition(",")[2], options, protocol, steps)
+    return Refined(f"{coarse.name}, refined", coarse, load_refining(files[0]), autoencoder, **sampling)
 
 
 def _use(text: str):

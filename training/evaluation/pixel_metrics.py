@@ -12,7 +12,7 @@ from .image_metrics import WINDOW, l1, psnr, psnr_inside, relative_l1, ssim, ssi
 from .protocols import Protocol
 
 NAN = float("nan")
-NO_PARSING = "the data set has no parsing: python -m training.preprocess SOURCE OUT --steps parsing"
+NO_PARSING = "the data set has no parsing: python dev.py training preprocess SOURCE OUT --steps parsing"
 
 
 class _EachPair(ABC):

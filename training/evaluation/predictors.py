@@ -98,7 +98,7 @@ def _parsing(record: Record) -> np.ndarray:
     if labels is None:
         raise TrainingError(
             f"The record '{record.name}' has no 'parsing', which garment means are painted by. Compute it once for the "
-            "whole data set: python -m training.preprocess SOURCE OUT --steps parsing"
+            "whole data set: python dev.py training preprocess SOURCE OUT --steps parsing"
         )
     return labels
 

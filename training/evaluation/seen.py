@@ -55,8 +55,8 @@ def _surface(record: Record) -> _Surface:
     if iuv is None or labels is None:
         raise TrainingError(
             f"The record '{record.name}' has no '{'iuv' if iuv is None else 'parsing'}', by which it is found what the "
-            "source shows. Compute it once for the whole data set: python -m training.preprocess SOURCE OUT --steps "
-            "parsing,iuv --densepose FILE"
+            "source shows. Compute it once for the whole data set: python dev.py training preprocess SOURCE OUT "
+            "--steps parsing,iuv --densepose FILE"
         )
     part = iuv[..., 0].astype(np.int64)
     return _Surface(np.where((part > 0) & (labels > 0), part * 256 + labels, 0), iuv[..., 1:].astype(np.float64))

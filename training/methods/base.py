@@ -105,7 +105,7 @@ def field(record: Record, name: str) -> np.ndarray:
     if value is None:
         raise TrainingError(
             f"The record '{record.name}' has no '{name}', which this method reads. Compute it once for the whole data "
-            f"set: python -m training.preprocess SOURCE OUT --steps {name}"
+            f"set: python dev.py training preprocess SOURCE OUT --steps {name}"
         )
     return value
 

@@ -30,7 +30,7 @@ def begin_from(files: Sequence[Path], own: Mapping[str, Tensor]) -> None:
         except (OSError, SafetensorError) as error:
             raise TrainingError(
                 f"Training cannot begin from '{file}' ({error}). Give the weights.safetensors of an earlier stage, or "
-                "a motion module as python -m training.convert imagpose writes it."
+                "a motion module as python dev.py training convert imagpose writes it."
             ) from error
         tensors = {key: value for key, value in tensors.items() if not key.endswith(POSITIONS)}
         wrong = sorted(key for key, value in tensors.items() if key not in own or own[key].shape != value.shape)

@@ -1,0 +1,62 @@
+"""The graph of RePoseSD in a real server, on the pack's untrained model and estimator."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rewiring import untrained_instead
+from safetensors.torch import save_file
+
+from devtools import untrained
+from devtools.demo import node_of, read_graph
+from devtools.draw_reposedm import ESTIMATOR
+from devtools.host import ROOT
+
+#: The photo's aspect; a step of the field is a share of the picture, whatever the estimator.
+CHANGES = {"width": 96, "height": 64, "steps": 3, "rule": "relative", "scale": 50.0}
+
+
+@pytest.fixture
+def prompt(client, server) -> dict:
+    """The shared graph, small, its checkpoint and prompts ours."""
+    with torch.inference_mode():
+        state, metadata = untrained.estimator_state()
+    save_file(state, server.base / "models" / "mannequin" / ESTIMATOR, metadata)
+    prompt = read_graph(client, ROOT / "workflows" / "repose_text_to_image.json")
+    checkpoint = node_of(prompt, "CheckpointLoaderSimple")
+    prompt[checkpoint]["class_type"] = "MannequinLoadTruePoseModel"
+    empty = {"class_type": "MannequinConditioning", "inputs": {"model": [checkpoint, 0]}, "_meta": {"title": ""}}
+    prompts = [number for number, node in prompt.items() if node["class_type"] == "CLIPTextEncode"]
+    for node in prompt.values():
+        node["inputs"] |= {name: value for name, value in CHANGES.items() if name in node["inputs"]}
+        for name, link in node["inputs"].items():
+            if link == [checkpoint, 2]:
+                node["inputs"][name] = ["vae", 0]
+            elif isinstance(link, list) and link[0] in prompts:
+                node["inputs"][name] = ["empty", 0]
+    for number in prompts:
+        del prompt[number]
+    prompt |= {"empty": empty, "vae": {"class_type": "VAELoader", "inputs": {}, "_meta": {"title": ""}}}
+    return untrained_instead(prompt)
+
+
+def made(client, prompt: dict) -> np.ndarray:
+    """The result's levels."""
+    picture = client.images(client.run(prompt), node_of(prompt, "SaveImage"))[0]
+    return np.asarray(Image.open(io.BytesIO(picture))).astype(int)
+
+
+def test_the_field_moves_the_picture_and_off_is_off(client, prompt):
+    """And everybody in the photo counts."""
+    field = prompt[node_of(prompt, "MannequinPoseInteractionField")]["inputs"]
+    guided = made(client, prompt)
+    prompt[node_of(prompt, "MannequinDetectPose")]["inputs"]["on_several"] = "largest"
+    by_one = made(client, prompt)
+    field["scale"] = 0.0
+    off = made(client, prompt)
+    prompt[node_of(prompt, "KSampler")]["inputs"]["model"] = field["model"]
+    assert np.array_equal(off, made(client, prompt))
+    assert guided.shape == (64, 96, 3)
+    assert min(np.abs(one - other).max() for one, other in ((guided, off), (guided, by_one))) > 10
