@@ -239,7 +239,7 @@ class TestParts:
         """Layers run once more when the forward pass is over, and views meet behind them again."""
         gradients = []
         for checkpointing in (False, True):
-            method = made(checkpointing=checkpointing).train()
+            method = made(checkpointing=checkpointing, correspondence=0.3).train()
             with torch.inference_mode(False), torch.enable_grad():
                 sum(method(batch_of(method, 1), Draws(0, range(3), 0)).values()).backward()
             gradients.append(torch.cat([p.grad.flatten() for p in method.trained()]))

@@ -105,6 +105,18 @@ def test_the_face_loss_is_the_same_error_inside_the_face():
     assert float(terms["diffusion"]) == pytest.approx(4.0 * float((cover[0] > 0.99).float().mean()))
 
 
+@pytest.mark.parametrize("name", ["truepose", "mcld"])
+def test_gradients_are_the_same_with_checkpointing(name):
+    """Layers run once more when the forward pass is over, under the same conditions."""
+    gradients = []
+    for checkpointing in (False, True):
+        method = made(name, checkpointing=checkpointing, correspondence=0.3).train()
+        sum(method(batch_of(method), Draws(0, range(4), 0)).values()).backward()
+        gradients.append({key: p.grad for key, p in method.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    assert all(torch.allclose(gradients[0][key], gradients[1][key], atol=1e-5) for key in gradients[0])
+
+
 def test_samples_follow_guidance():
     method = made("truepose").eval()
     batch, noise = batch_of(method, 2), torch.randn(2, 4, 8, 6, generator=torch.Generator().manual_seed(0))

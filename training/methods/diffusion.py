@@ -15,6 +15,7 @@ from model_patches.unet_layout import UNetLayout
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
+from ..diffusers_binding import checkpointed
 from ..draws import Draws
 from ..errors import TrainingError
 from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise, squared_error
@@ -99,7 +100,7 @@ class Diffusion(Method, Sampler):
         self.denoising = build_unet(options.base, seed, family)
         self.heads = heads_of(self.denoising)
         if options.checkpointing:
-            self.denoising.enable_gradient_checkpointing()
+            self.denoising.enable_gradient_checkpointing(checkpointed)
         self.noise = options.schedule.scheduler()
 
     @property
