@@ -12,7 +12,7 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
 from ..model_patches.weight_kinds.imagpose import CONVERTED, IMAGPOSE_MODEL
 from ..preprocessors.images import check_image, squashed
-from ..preprocessors.joint_views import JointLayout, Tile, arranged, flagged, joined, taken_apart
+from ..preprocessors.joint_views import STEP, JointLayout, Tile, arranged, flagged, joined, taken_apart
 from .checks import ASPECT_TOLERANCE
 from .cva import CANVASES
 from .errors import names_itself
@@ -133,6 +133,18 @@ class MannequinJointViews(io.ComfyNode):
                 io.Image.Input("source_pose_3", optional=True, tooltip="Draw Pose of the third photo."),
                 io.Image.Input("target_pose_2", optional=True, tooltip="A second target pose."),
                 io.Image.Input("target_pose_3", optional=True, tooltip="A third target pose."),
+                io.Int.Input(
+                    "tile_multiple",
+                    default=STEP,
+                    min=8,
+                    max=STEP,
+                    step=8,
+                    optional=True,
+                    tooltip=(
+                        "Of which a tile's sides are multiples: 64 for Stable Diffusion's UNet of four levels, 32 for "
+                        "the demo's of three."
+                    ),
+                ),
             ],
             outputs=[
                 JointViews.Output(display_name="views", tooltip="For IMAGPose Conditioning and Split Joint Views."),
@@ -161,6 +173,7 @@ class MannequinJointViews(io.ComfyNode):
         source_pose_3=None,
         target_pose_2=None,
         target_pose_3=None,
+        tile_multiple: int = STEP,
     ) -> io.NodeOutput:
         photos, their_poses = (
             _singly(given) for given in ((image, image_2, image_3), (source_pose, source_pose_2, source_pose_3))
@@ -176,7 +189,7 @@ class MannequinJointViews(io.ComfyNode):
             for number, pose in enumerate(_singly((target_pose, target_pose_2, target_pose_3)))
             if _shows_somebody(pose, f"Target pose {number + 1}", on_no_person)
         ]
-        layout = arranged(len(sources), len(targets), width, height, CANVASES[canvas], free_tiles)
+        layout = arranged(len(sources), len(targets), width, height, CANVASES[canvas], free_tiles, tile_multiple)
         black = torch.zeros(1, height, width, 3)
         pictures = [
             black if tile.target else squashed(sources[tile.number][0], width, height, "bilinear")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .errors import ConditionError
 
-#: Of which a tile's sides are multiples, so that every level of the UNet has whole tiles.
+#: Of which a tile's sides are multiples, so that all four levels of Stable Diffusion's UNet have whole tiles.
 STEP = 64
 #: The canvas IMAGPose was trained on, rows by columns.
 TRAINED = (2, 2)
@@ -46,6 +46,7 @@ class JointLayout:
         rows, columns: of the canvas.
         tiles: row by row.
         width, height: of a tile's content.
+        step: of which a tile's sides are multiples, with its margins.
     """
 
     rows: int
@@ -53,11 +54,12 @@ class JointLayout:
     tiles: tuple[Tile, ...]
     width: int
     height: int
+    step: int = STEP
 
     @property
     def tile_size(self) -> tuple[int, int]:
         """Width and height of a tile with its margins."""
-        return -(-self.width // STEP) * STEP, -(-self.height // STEP) * STEP
+        return -(-self.width // self.step) * self.step, -(-self.height // self.step) * self.step
 
     @property
     def size(self) -> tuple[int, int]:
@@ -96,7 +98,13 @@ class JointLayout:
 
 
 def arranged(
-    sources: int, targets: int, width: int, height: int, canvas: tuple[int, int] = TRAINED, fill: Fill = "automatic"
+    sources: int,
+    targets: int,
+    width: int,
+    height: int,
+    canvas: tuple[int, int] = TRAINED,
+    fill: Fill = "automatic",
+    step: int = STEP,
 ) -> JointLayout:
     """Sources, then targets, row by row.
 
@@ -105,6 +113,7 @@ def arranged(
         width, height: of a tile's content.
         fill: what is repeated in tiles that are left over. Automatic: target poses after a single source (T1, several
             poses), sources where there are several (T3). With "sources" a single source gives T2.
+        step: of which a tile's sides are multiples: 64 in Stable Diffusion, half as many with each level less.
 
     Raises:
         ConditionError: one is missing, or there are more than the canvas holds.
@@ -125,7 +134,7 @@ def arranged(
     shown = [index % sources for index in range(sources + (free if of_sources else 0))]
     wanted = [index % targets for index in range(targets + (0 if of_sources else free))]
     contents = (*(Tile(False, number) for number in shown), *(Tile(True, number) for number in wanted))
-    return JointLayout(*canvas, contents, width, height)
+    return JointLayout(*canvas, contents, width, height, step)
 
 
 def joined(layout: JointLayout, pictures: Sequence[Tensor], edge: bool = False) -> Tensor:

@@ -68,6 +68,25 @@ def test_sources_with_three_targets_teach_what_as_many_pairs_do(name, changes):
     assert losses[0].keys() >= {"diffusion", "correspondence"}
 
 
+def test_drawn_views_are_of_one_person_and_never_all_the_same_picture():
+    """With replacement: every picture comes, the source's own too, in one order whoever asks."""
+    people = NoiseViews()
+    examples = Examples(METHODS["truepose"](OPTIONS["truepose"], 0), people, 0, targets=3, drawn=True)
+    examples._read = lambda role, name: {role: name}
+    assert [group.source for group in examples.groups] == people.names
+    seen, repeated = set(), 0
+    for number in range(200):
+        example = examples[number]
+        source, targets = example.source["source"], [target["target"] for target in example.targets]
+        assert len(targets) == 3 and set(targets) != {source}
+        seen |= {(source, target) for target in targets}
+        repeated += len(set(targets)) < 3
+    assert len(seen) == 16 and repeated > 50
+    again = [examples[number].targets for number in (7, 3)]
+    assert again == [examples[number].targets for number in (7, 3)]
+    assert [examples.group(0, number).targets for number in (0, 4)] != [examples.group(0, 4).targets] * 2
+
+
 def test_a_batch_is_made_of_whole_groups(tmp_path):
     run = Run(recipe(tmp_path, data=Data(people=tmp_path, targets=3)), NoiseViews())
     with pytest.raises(TrainingError, match="4 cannot be made of sources with 3 targets"):

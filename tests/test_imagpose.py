@@ -137,6 +137,12 @@ class TestJointViews:
         assert torch.equal(MannequinSplitViews.execute(whole, views, "all tiles").result[0][:1], photo)
         assert torch.equal(MannequinSplitViews.execute(poses, views, "one a pose").result[0], pose)
 
+    def test_a_unet_of_fewer_levels_needs_smaller_multiples(self):
+        """The demo's tiles of 96×128 need no margins."""
+        sides = {"width": 96, "height": 128}
+        assert joint(**sides)[1].shape == (1, 256, 256, 3)
+        assert joint(**sides, tile_multiple=32)[1].shape == (1, 256, 192, 3)
+
     def test_canvases_beyond_the_paper(self):
         views, whole, *_, summary = joint(3, 2, canvas="2×3")
         assert whole.shape == (1, 128, 192, 3) and "row 2 column 3: target pose 2" in summary

@@ -30,6 +30,8 @@ SHAPES = {
     "texture_latent": (4, 4, 4),
     "joint_latent": (4, 3, 4),
     "pose_latent": (4, 3, 2),
+    "views_latent": (4, 6, 4),
+    "large_latent": (4, 6, 4),
     "coarse": (24, 16, 3),
     "coarse_latent": (4, 3, 2),
     "dino": (257, 6),

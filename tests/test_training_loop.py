@@ -18,6 +18,7 @@ from training.examples import collate
 from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.diffusion import SmallUNet
+from training.methods.imagpose_options import IMAGPoseOptions
 from training.methods.mcld import MCLDOptions
 from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
 from training.methods.pcdms_prior import PCDMsPriorOptions
@@ -50,7 +51,18 @@ OPTIONS = {
     "pcdms_inpainting": PCDMsInpaintingOptions(**STAGE, pose_widths=(8, 8, 8, 16)),
     "pcdms_refining": PCDMsStageOptions(**STAGE),
     "reposedm": RePoseDMOptions(**ALIGNED, **field_files()),
+    "imagpose": IMAGPoseOptions(
+        base=UNET,
+        dino_dim=DINO_DIM,
+        patch=4,
+        pose_widths=(8, 8, 8, 16),
+        drop_both=0.1,
+        background=0.5,
+        correspondence=0.3,
+    ),
 }
+#: Four views of a person.
+VIEWS = {"data": Data(people=Path("unused"), targets=3, drawn=True), "batch": 6}
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +99,8 @@ def losses(folder: Path) -> list[float]:
 
 #: A run's method, people, and what its recipe changes.
 RUNS = {
-    **{method: (method, NoisePeople, {}) for method in OPTIONS},
+    **{method: (method, NoisePeople, {}) for method in OPTIONS if method != "imagpose"},
+    "imagpose": ("imagpose", NoiseViews, VIEWS),
     "muon, three targets a source": (
         "truepose",
         NoiseViews,

@@ -51,14 +51,18 @@ class NoisePeople:
             "coarse_latent": draw.standard_normal(latent).astype(np.float32),
         }
         image = draw.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        four_tiles = (latent[0], 2 * latent[1], 2 * latent[2])
+        fields |= {
+            name: draw.standard_normal(four_tiles).astype(np.float32) for name in ("views_latent", "large_latent")
+        }
         return Record(name, name.split("-")[0], name.split("-")[0], image, fields)
 
 
 class NoiseViews(NoisePeople):
     """One outfit in four views: every source has three targets."""
 
-    def __init__(self) -> None:
-        super().__init__(2)
+    def __init__(self, **options) -> None:
+        super().__init__(2, **options)
         self.pairs = [Pair(one, other) for one in self.names for other in self.names if one != other]
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from .errors import TrainingError
 
-#: What each variant changes in the recipe: of TruePose's Table 2, MCLD's Table 3, RePoseDM's Table 2, and of what is
-#: ours.
+#: What each variant changes in the recipe: of TruePose's Table 2, MCLD's Table 3, RePoseDM's Table 2 and IMAGPose's
+#: Tables 2 and 7, and of what is ours.
 ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "truepose": {
         "B1": {"options.fusion": "clip", "options.caa": False},
@@ -39,6 +39,17 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         "B2": {"options.field": 0.0},
         "whole": {},
         "unsupervised": {"options.correspondence": 0.0, "options.flow": 0.0},
+    },
+    "imagpose": {
+        "B0": {"options.cva": "none", "options.texture": False, "options.image": False},
+        "B1": {"options.texture": False, "options.image": False},
+        "B2": {"options.cva": "none", "options.image": False},
+        "B3": {"options.texture": False},
+        "B4": {"options.cva": "none"},
+        "M1": {"options.views": "batch", "options.texture": False, "options.image": False},
+        "whole": {},
+        "after cross-attention": {"options.cva": "after cross-attention"},
+        "unsupervised": {"options.correspondence": 0.0},
     },
 }
 

@@ -7,11 +7,14 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from model_patches.attention.joint import Look, combination, mixed, shares
 from model_patches.attention.key_values import KeyValues
@@ -147,6 +150,20 @@ def _processors(processors: Mapping[nn.Module, object]) -> Iterator[None]:
     finally:
         for attention, processor in before.items():
             attention.set_processor(processor)
+
+
+def checkpointed(layer: nn.Module, *inputs: Any) -> Any:
+    """For ``enable_gradient_checkpointing``: run a layer and keep nothing of it; it runs again in the backward pass.
+
+    By then :func:`conditioned` and :func:`watched` are over, so that what they put into the layer is put there again.
+    """
+    processors = {module: module.processor for module in layer.modules() if isinstance(module, Attention)}
+
+    def run(*given: Any) -> Any:
+        with _processors(processors):
+            return layer(*given)
+
+    return checkpoint(run, *inputs, use_reentrant=False)
 
 
 def _project(attention: nn.Module, hidden: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,6 +13,9 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
                  a model without a source, and a node that brings it one (training.training_free.Use)
   field:FILE,ESTIMATOR,scale=0.05,…
                  a trained model under the pose interaction field (training.field_guided.FieldUse)
+  imagpose:FILE,SCENARIO
+                 IMAGPose's weights as T1, T2, T3 (other pictures of the person as sources) or several (other poses at
+                 once)
 
 DIR gets ``table.md``, ``compact.md`` (some figures, a line a predictor), ``table.csv``, ``per_pair.csv`` and
 ``sheet.png``.

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from .data.records import Pair, People, Record
-from .draws import order
+from .draws import chosen, order
 from .errors import TrainingError
 from .methods.base import Method
 
@@ -18,7 +18,7 @@ class Group(NamedTuple):
 
     Attributes:
         source: name of the picture that is given.
-        targets: names of those that are wanted, the same number in every group.
+        targets: names of those that are wanted, the same number in every group; or of all, some of which are drawn.
     """
 
     source: str
@@ -27,14 +27,23 @@ class Group(NamedTuple):
 
 def grouped(pairs: Sequence[Pair], targets: int) -> list[Group]:
     """Pairs by source, ``targets`` at a time; a source with too few for its last group begins with its first again."""
+    return [
+        Group(source, tuple(theirs[(start + number) % len(theirs)] for number in range(targets)))
+        for source, theirs in _targets_of(pairs).items()
+        for start in range(0, len(theirs), targets)
+    ]
+
+
+def grouped_whole(pairs: Sequence[Pair]) -> list[Group]:
+    """Every source with all its targets, whose number may differ."""
+    return [Group(source, tuple(theirs)) for source, theirs in _targets_of(pairs).items()]
+
+
+def _targets_of(pairs: Sequence[Pair]) -> dict[str, list[str]]:
     of: dict[str, list[str]] = {}
     for source, target in pairs:
         of.setdefault(source, []).append(target)
-    return [
-        Group(source, tuple(theirs[(start + number) % len(theirs)] for number in range(targets)))
-        for source, theirs in of.items()
-        for start in range(0, len(theirs), targets)
-    ]
+    return of
 
 
 class Examples(Dataset):
@@ -46,13 +55,23 @@ class Examples(Dataset):
         seed: of the order.
         cache: whether what was read stays in memory.
         targets: of a source, at once.
+        drawn: whether a source's targets are drawn, see :class:`.recipe.Data`.
     """
 
-    def __init__(self, method: Method, people: People, seed: int, cache: bool = False, targets: int = 1) -> None:
+    def __init__(
+        self,
+        method: Method,
+        people: People,
+        seed: int,
+        cache: bool = False,
+        targets: int = 1,
+        drawn: bool = False,
+    ) -> None:
         if not people.pairs:
             raise TrainingError("The data set has no pairs: every person needs two pictures in the same clothes.")
         self.people, self.seed, self._method = people, seed, method
-        self.groups = grouped(people.pairs, targets)
+        self.groups = grouped_whole(people.pairs) if drawn else grouped(people.pairs, targets)
+        self._drawn = targets if drawn else 0
         self._kept: dict[tuple[str, str], dict[str, Tensor]] | None = {} if cache else None
         self._epoch, self._order = -1, None
 
@@ -65,6 +84,8 @@ class Examples(Dataset):
     def group(self, place: int, number: int = 0) -> "Example":
         """What the method reads of the data set's group at a place."""
         source, targets = self.groups[place]
+        if self._drawn:
+            targets = chosen(self.seed, number, targets, self._drawn, beside=source)
         return Example(self._read("source", source), [self._read("target", target) for target in targets], number)
 
     def _read(self, role: str, name: str) -> dict[str, Tensor]:

@@ -52,7 +52,10 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         method = METHODS[recipe.method](recipe.options, recipe.seed)
-        self.examples = Examples(method, people, recipe.seed, recipe.data.cache, recipe.data.targets)
+        if checkpoints.latest(recipe.out) is None:
+            method.begin()
+        data = recipe.data
+        self.examples = Examples(method, people, recipe.seed, data.cache, data.targets, data.drawn)
         self.bare = method
         self.method, *self.optimizers = self.accelerator.prepare(
             method, *optimisers(method.trained(), recipe.optimiser)

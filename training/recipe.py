@@ -25,6 +25,8 @@ class Data:
         cache: keep what was read of every record in memory.
         workers: processes that read, beside the one that trains.
         targets: of a source, which passes through its network once for all of them.
+        drawn: whether they are drawn anew each time, with replacement, of all pictures of the source's person, itself
+            among them, at least one another: IMAGPose's four views. Otherwise each has its turn.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -34,6 +36,7 @@ class Data:
     cache: bool = False
     workers: int = 0
     targets: int = 1
+    drawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,13 @@ class Told(Protocol):
 
     def noise_shape(self, batch: Batch) -> tuple[int, ...]: ...
 
-    def sample(
-        self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None
+    def pictures(
+        self,
+        batch: Batch,
+        noise: Tensor,
+        autoencoder: Autoencoder,
+        steps: int | None = None,
+        guidance: float | None = None,
     ) -> Tensor: ...
 
 
@@ -79,8 +84,8 @@ class Trained:
             batch = on_device(read_pairs(self.method, part), device)
             draws = Draws(self.seed, [number_of(f"{source.name}>{target.name}") for source, target in part], 0, device)
             noise = draws.normal(*self.method.noise_shape(batch))
-            latents = self.method.sample(batch, noise, self.steps, self.guidance)
-            made += list(to_pictures(self.autoencoder.decode(latents)).numpy())
+            shown = self.method.pictures(batch, noise, self.autoencoder, self.steps, self.guidance)
+            made += list(to_pictures(shown).numpy())
         return made
 
 

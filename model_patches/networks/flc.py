@@ -57,7 +57,10 @@ class FLC(nn.Module):
         """F_L: the UNet's latent of a source ``[B, C, h, w]`` → ``[B, ⌊h/16⌋·⌊w/16⌋, context_dim]``, row by row."""
         return self.proj(latent).flatten(2).movedim(1, 2)
 
+    def semantic(self, tokens: Tensor) -> Tensor:
+        """F_H: the encoder's tokens ``[B, n, token_width]`` → ``[B, n, context_dim]``."""
+        return tokens if self.dino_projection is None else self.dino_projection(tokens)
+
     def forward(self, latent: Tensor, tokens: Tensor) -> Tensor:
         """F_C of Eq. 3, the encoder's tokens ``[B, n, token_width]`` before the texture's, as published."""
-        semantic = tokens if self.dino_projection is None else self.dino_projection(tokens)
-        return torch.cat([semantic, self.texture(latent)], 1)
+        return torch.cat([self.semantic(tokens), self.texture(latent)], 1)

@@ -8,10 +8,12 @@ from typing import Any
 from torch import nn
 
 from ..networks.imagpose import METHOD, IMAGPose, IMAGPoseShape
-from ..unet_family import SD1_ZERO_SNR, Beside, ExtraLayers
+from ..unet_family import SD1_ZERO_SNR, Beside, ExtraLayers, NoiseSchedule
 from .kind import (
     DENOISING,
     METHOD_KEY,
+    PREDICTION_KEY,
+    V_PREDICTION,
     Metadata,
     State,
     UNetPart,
@@ -32,9 +34,13 @@ MODULES = ExtraLayers(
 FAMILY = replace(SD1_ZERO_SNR, beside=Beside(latents=1, maps=1), extra=MODULES)
 
 
-def imagpose_metadata() -> dict[str, str]:
-    """The header of an IMAGPose file."""
-    return header(METHOD)
+#: As the paper has it: ε, under a linear schedule whose last step is no pure noise.
+_EPSILON = replace(FAMILY, prediction="epsilon", schedule=NoiseSchedule("linear"))
+
+
+def imagpose_metadata(prediction: str = V_PREDICTION) -> dict[str, str]:
+    """The header of an IMAGPose file; ``prediction`` of its UNet, v as published where the header says nothing."""
+    return header(METHOD) | ({} if prediction == V_PREDICTION else {PREDICTION_KEY: prediction})
 
 
 def _is_imagpose(keys: Collection[str], metadata: Metadata, with_unet: bool) -> bool:
@@ -42,7 +48,8 @@ def _is_imagpose(keys: Collection[str], metadata: Metadata, with_unet: bool) -> 
 
 
 def _unets(metadata: Metadata) -> tuple[UNetPart, ...]:
-    return (UNetPart(DENOISING, "The UNet", FAMILY.stated_in(metadata)),)
+    family = _EPSILON if metadata.get(PREDICTION_KEY) == _EPSILON.prediction else FAMILY
+    return (UNetPart(DENOISING, "The UNet", family.stated_in(metadata)),)
 
 
 def _network(state: State, metadata: Metadata, operations: Any) -> nn.Module:

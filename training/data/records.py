@@ -24,6 +24,8 @@ import numpy as np
 #: texture_latent float32 ``[C, h, w]``, the texture map in the UNet's scale
 #: joint_latent   float32 ``[C, h, 2w]``, the picture with black beside it in the UNet's scale
 #: pose_latent    float32 ``[C, h, w]``, the picture's drawn pose in the UNet's scale
+#: views_latent   float32 ``[C, 2h, 2w]``, the picture in the first of 2×2 tiles, the others black, in the UNet's scale
+#: large_latent   float32 ``[C, 2h, 2w]``, the picture at twice its sides in the UNet's scale
 #: coarse         uint8 ``[H, W, 3]``, what another model made of the picture's person, from another picture of theirs
 #: coarse_latent  float32 ``[C, h, w]``, that in the UNet's scale
 #: dino           float16 ``[257, D]``, DINOv2's tokens of the picture
@@ -42,6 +44,8 @@ FIELDS = (
     "texture_latent",
     "joint_latent",
     "pose_latent",
+    "views_latent",
+    "large_latent",
     "coarse",
     "coarse_latent",
     "dino",

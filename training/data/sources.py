@@ -22,6 +22,7 @@ KINDS = {
     "market1501": (".market1501", "Market1501", True),
     "folder": (".folder", "FolderOfPeople", True),
     "stored": (".store", "StoredPeople", True),
+    "mirrored": (".mirrored", "MirroredPeople", True),
 }
 YAML = (".yaml", ".yml")
 

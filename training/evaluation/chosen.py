@@ -19,6 +19,8 @@ AUTOENCODER, FOLDER, TRAINING_FREE = "autoencoder", "folder:", "training-free:"
 PCDMS, REFINED = "pcdms:", "refined:"
 #: WEIGHTS,ESTIMATOR and how the pose interaction field is set.
 FIELD = "field:"
+#: IMAGPose in a scenario: FILE,SCENARIO.
+IMAGPOSE = "imagpose:"
 #: Those that are given the target.
 BOUNDS = ("target", "oracle", AUTOENCODER)
 
@@ -82,10 +84,9 @@ def _weights_of(text: str) -> list[Path]:
         return [Path(file).expanduser(), *_weights_of(coarse)]
     if text.startswith(PCDMS):
         return [Path(file).expanduser() for file in text.removeprefix(PCDMS).split(",")]
-    if text.startswith(TRAINING_FREE):
-        return [Path(text.removeprefix(TRAINING_FREE).split(",")[0]).expanduser()]
-    if text.startswith(FIELD):
-        return [Path(file).expanduser() for file in text.removeprefix(FIELD).split(",")[:2]]
+    for start, files in ((TRAINING_FREE, 1), (IMAGPOSE, 1), (FIELD, 2)):
+        if text.startswith(start):
+            return [Path(file).expanduser() for file in text.removeprefix(start).split(",")[:files]]
     file = Path(text).expanduser()
     return [file] if not text.startswith(FOLDER) and file.is_file() else []
 
@@ -114,7 +115,7 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
         raise TrainingError(
             f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
             "autoencoder, folder:PATH, the weights of a trained model, training-free: and such weights, "
-            "pcdms:INPAINTING,PRIOR, refined:REFINING,PREDICTOR, or field:WEIGHTS,ESTIMATOR."
+            "pcdms:INPAINTING,PRIOR, refined:REFINING,PREDICTOR, imagpose:FILE,SCENARIO, or field:WEIGHTS,ESTIMATOR."
         )
     absent = next((file for file in files if not file.is_file()), None)
     if absent is not None:
@@ -129,7 +130,7 @@ def _of_weights(
 ) -> Predictor:
     """A predictor that makes latents."""
     file, sampling = options.autoencoder.expanduser(), {"batch": options.batch, **_sampling(options, steps)}
-    if not text.startswith((TRAINING_FREE, PCDMS, REFINED, FIELD)) and text != AUTOENCODER:
+    if not text.startswith((TRAINING_FREE, PCDMS, REFINED, FIELD, IMAGPOSE)) and text != AUTOENCODER:
         from ..sampling import load_predictor
 
         return load_predictor(files[0], file, **sampling)
@@ -140,6 +141,12 @@ def _of_weights(
         from .autoencoded import Autoencoded
 
         return Autoencoded(autoencoder)
+    if text.startswith(IMAGPOSE):
+        from ..evaluate import open_data
+        from ..imagpose import load_scenario
+
+        scenario = text.removeprefix(IMAGPOSE).partition(",")[2]
+        return load_scenario(files[0], autoencoder, open_data(options.store), scenario, **sampling)
     from ..sampling import Trained
 
     if text.startswith(TRAINING_FREE):

@@ -2,6 +2,7 @@
 
 from .autoencoder import Autoencoder
 from .base import Method
+from .imagpose import IMAGPose
 from .mcld import MCLD
 from .pcdms_inpainting import PCDMsInpainting
 from .pcdms_prior import PCDMsPrior
@@ -11,5 +12,5 @@ from .truepose import TruePose
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
-    for method in (Autoencoder, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, RePoseDM, TruePose)
+    for method in (Autoencoder, IMAGPose, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, RePoseDM, TruePose)
 }

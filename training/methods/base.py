@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from preprocessors.keypoints import Frame
+from preprocessors.published_skeleton import STYLES, draw_frame
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
@@ -55,6 +56,9 @@ class Method(nn.Module, ABC):
     def show(self, batch: Batch, draws: Draws, autoencoder: Autoencoder | None) -> list[Tensor]:
         """Columns of a sample grid: pictures ``[B, 3, H, W]`` in −1…1, the method's own last."""
 
+    def begin(self) -> None:
+        """Take the weights that a run begins from, where its options name some; nothing by default."""
+
     def finish(self, batches: Iterable[Batch]) -> None:
         """A last step over some batches of training data before :meth:`weights` is called; nothing by default."""
 
@@ -78,6 +82,17 @@ class Sampler(ABC):
     @abstractmethod
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
         """Latents ``[B, C, h, w]`` of the targets, from noise; None takes the paper's number."""
+
+    def pictures(
+        self,
+        batch: Batch,
+        noise: Tensor,
+        autoencoder: Autoencoder,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """The targets ``[B, 3, H, W]`` in −1…1, as :meth:`sample` makes them."""
+        return autoencoder.decode(self.sample(batch, noise, steps, guidance))
 
 
 def field(record: Record, name: str) -> np.ndarray:
@@ -104,6 +119,12 @@ def frame_of(record: Record) -> Frame:
     """The person's keypoints, on the picture's canvas."""
     height, width = record.image.shape[:2]
     return Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
+
+
+def skeleton(record: Record, style: str) -> Tensor:
+    """A picture's skeleton in a published style, without hands, uint8 ``[H, W, 3]``."""
+    frame = frame_of(record)
+    return tensor(draw_frame(frame, frame.width, frame.height, STYLES[style]))
 
 
 def of_targets(values: Tensor, rows: int) -> Tensor:

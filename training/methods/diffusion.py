@@ -1,7 +1,7 @@
 """What every diffusion method here shares: a denoising UNet, its noise and loss, DDIM with classifier-free guidance."""
 
+import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from model_patches.unet_layout import UNetLayout
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
+from ..diffusers_binding import checkpointed
 from ..draws import Draws
 from ..errors import TrainingError
 from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise, squared_error
@@ -103,7 +104,7 @@ class Diffusion(Method, Sampler):
         self.denoising = build_unet(options.base, seed, family)
         self.heads = heads_of(self.denoising)
         if options.checkpointing:
-            self.denoising.enable_gradient_checkpointing()
+            self.denoising.enable_gradient_checkpointing(checkpointed)
         self.noise = options.schedule.scheduler()
         self._steer: Steer | None = None
 
@@ -146,6 +147,28 @@ class Diffusion(Method, Sampler):
         place = self.place_weights(batch, tuple(prediction.shape[-2:]))
         return {"diffusion": (weights * squared_error(prediction, truth, place)).mean()}
 
+    def told(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        beside: Tensor | None,
+        context: Tensor,
+        vector: Tensor | None = None,
+        pose: Tensor | None = None,
+    ) -> Tensor:
+        """The network's prediction ``[B, C, h, w]``.
+
+        Args:
+            beside: what is concatenated with the latents, ``[B, …, h, w]``; None is nothing.
+            context: ``[B, tokens, D]``.
+            vector: of the class embedding, ``[B, D]``.
+            pose: features that are added after the first convolution.
+        """
+        features = contextlib.nullcontext() if pose is None else added(self.denoising.conv_in, pose)
+        given = latents if beside is None else torch.cat([latents, beside], 1)
+        with features:
+            return self.denoising(given, timesteps, encoder_hidden_states=context, class_labels=vector).sample
+
     def ddim(self, noise: Tensor, predict: Predict, steps: int | None = None) -> Tensor:
         """Latents from noise; ``steps`` None takes the recipe's."""
         scheduler = (self.options.sampling or self.options.schedule).scheduler()
@@ -174,7 +197,7 @@ class Diffusion(Method, Sampler):
 
         return self.ddim(noise, predict, steps)
 
-    @contextmanager
+    @contextlib.contextmanager
     def steered(self, steer: Steer) -> Iterator[None]:
         """Within the block, predictions of :meth:`guided_ddim` are what ``steer`` makes of them."""
         self._steer = steer
@@ -201,7 +224,7 @@ def build_unet(base: Path | SmallUNet, seed: int, family: UNetFamily = SD1) -> U
     return base.build(seed, family) if isinstance(base, SmallUNet) else widened(trained_unet(base), family)
 
 
-@contextmanager
+@contextlib.contextmanager
 def added(layer: nn.Module, features: Tensor) -> Iterator[None]:
     """Within the block, a layer's result has ``features`` added to it."""
     handle = layer.register_forward_hook(lambda module, given, result: result + features)

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from model_patches.sites import Site
 from model_patches.weight_kinds.pcdms_unets import INPAINTING, SIMPLIFIED
-from preprocessors.published_skeleton import STYLES, draw_frame
 
 from ..correspondence import Looking, grid_of
 from ..data.records import Record
 from ..draws import Draws
 from ..objectives import dropped
 from ..preprocessing.clip import load_clip_vision
-from .base import Batch, field, frame_of, of_targets, tensor
+from .base import Batch, field, of_targets, skeleton, tensor
 from .pcdms_stage import PCDMsStage, PCDMsStageOptions
 
 
@@ -60,14 +59,14 @@ class PCDMsInpainting(PCDMsStage):
         read = super().read_source(record) | {
             "source_latent": tensor(field(record, "latent"), torch.float32),
             "joint_latent": tensor(field(record, "joint_latent"), torch.float32),
-            "source_skeleton": skeleton(record),
+            "source_skeleton": skeleton(record, "PCDMs"),
         }
         if self.options.background != 1 and "source_parsing" not in read:
             read["source_parsing"] = tensor(field(record, "parsing"), torch.uint8)
         return read
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        read = super().read_target(record) | {"target_skeleton": skeleton(record)}
+        read = super().read_target(record) | {"target_skeleton": skeleton(record, "PCDMs")}
         return read | ({"target_clip": tensor(field(record, "clip"), torch.float32)} if self.options.prior else {})
 
     def noise_shape(self, batch: Batch) -> tuple[int, ...]:
@@ -148,12 +147,6 @@ class PCDMsInpainting(PCDMsStage):
     def shown(self, batch: Batch) -> list[Tensor]:
         rows = len(batch["target_latent"])
         return [of_targets(batch["source_latent"], rows), *super().shown(batch)]
-
-
-def skeleton(record: Record) -> Tensor:
-    """A picture's skeleton in the published style, uint8 ``[H, W, 3]``."""
-    frame = frame_of(record)
-    return tensor(draw_frame(frame, frame.width, frame.height, STYLES["PCDMs"]))
 
 
 def _half(tokens: int, latent: tuple[int, int]) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What PCDMs' second and third stage share: a UNet that is given a picture beside its noise, and DINOv2's tokens."""
 
-import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model_patches.dino import PATCH, SIDE
 from model_patches.networks.pcdms import PCDMs, PCDMsShape
 from model_patches.sites import Site
 from model_patches.weight_kinds.pcdms_unets import FAMILIES, SIMPLIFIED, stage_metadata
@@ -18,13 +16,10 @@ from ..correspondence import Correspondence, Looking, Surface
 from ..data.records import Record
 from ..diffusers_binding import watched
 from ..objectives import Schedule
-from ..preprocessing.dino import load_dino
+from ..preprocessing.dino import GRID, load_dino
 from .base import Batch, field, of_targets, tensor
-from .diffusion import Diffusion, DiffusionOptions, added
+from .diffusion import Diffusion, DiffusionOptions
 from .one_unet import take_tensors, tensors_of
-
-#: Tokens across DINOv2's square, behind one that stands for all.
-DINO_GRID = (SIDE // PATCH, SIDE // PATCH)
 
 
 @dataclass(frozen=True)
@@ -88,37 +83,14 @@ class PCDMsStage(Diffusion):
             null = self.modules_.null_context(projected)
         return torch.where(dropped[:, None, None], null, projected)
 
-    def told(
-        self,
-        latents: Tensor,
-        timesteps: Tensor,
-        beside: Tensor,
-        context: Tensor,
-        vector: Tensor | None = None,
-        pose: Tensor | None = None,
-    ) -> Tensor:
-        """The network's prediction ``[B, C, h, w]``.
-
-        Args:
-            beside: what is concatenated with the latents, ``[B, …, h, w]``.
-            context: ``[B, tokens, D]``.
-            vector: of the class embedding, ``[B, D]``.
-            pose: features that are added after the first convolution.
-        """
-        features = contextlib.nullcontext() if pose is None else added(self.denoising.conv_in, pose)
-        with features:
-            return self.denoising(
-                torch.cat([latents, beside], 1), timesteps, encoder_hidden_states=context, class_labels=vector
-            ).sample
-
     @abstractmethod
     def looked_at(self, looking: Looking, latent: tuple[int, int]) -> dict[str, Callable[[Site, Tensor], None]]:
         """What :func:`..diffusers_binding.watched` tells ``looking``; ``latent`` is the size of a target's."""
 
     def tokens_seen(self, looking: Looking, attention: Tensor, grid: tuple[int, int]) -> None:
         """Be told how a target's tokens of this grid look at DINOv2's; the attention has a column for each token."""
-        patches = DINO_GRID[0] * DINO_GRID[1]
-        looking.see(attention[..., 1 : 1 + patches], grid, DINO_GRID)
+        patches = GRID[0] * GRID[1]
+        looking.see(attention[..., 1 : 1 + patches], grid, GRID)
 
     def correspondence(self, batch: Batch) -> Correspondence:
         """Of the batch's targets and sources."""

@@ -14,6 +14,9 @@ from preprocessors.images import squashed
 from ..errors import TrainingError
 from .clip import clip_pixels
 
+#: Tokens down and across the square, behind one that stands for all.
+GRID = (SIDE // PATCH, SIDE // PATCH)
+
 
 class Dino(nn.Module):
     """The class token and 16×16 patches of whole pictures, normalised."""

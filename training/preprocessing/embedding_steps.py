@@ -87,6 +87,32 @@ class PoseLatent(Latent):
         return [{"pose_latent": latent} for latent in by_size(drawn, self._encode)]
 
 
+class ViewsLatent(Latent):
+    """Latents of the pictures in the first of four tiles, as IMAGPose sees its only source (Fig. 3a)."""
+
+    gives, by_name = ("views_latent",), True
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        check_sides(records)
+        images = [record.image for record in records]
+        joint = [np.pad(image, ((0, image.shape[0]), (0, image.shape[1]), (0, 0))) for image in images]
+        return [{"views_latent": latent} for latent in by_size(joint, self._encode)]
+
+
+class LargeLatent(Latent):
+    """Latents of the pictures as large as four tiles, which IMAGPose makes tokens of (section 3.2)."""
+
+    gives, by_name = ("large_latent",), True
+
+    def __call__(self, records: Sequence[Record]) -> list[Fields]:
+        check_sides(records)
+        images = [Image.fromarray(record.image) for record in records]
+        large = [
+            np.asarray(image.resize((2 * image.width, 2 * image.height), Image.Resampling.LANCZOS)) for image in images
+        ]
+        return [{"large_latent": latent} for latent in by_size(large, self._encode)]
+
+
 class CoarseLatent(Latent):
     """Latents of what another model made of the pictures' people, see :mod:`training.coarse`."""
 

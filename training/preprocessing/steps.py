@@ -8,11 +8,13 @@ from .embedding_steps import (
     CoarseLatent,
     Dino,
     JointLatent,
+    LargeLatent,
     Latent,
     PoseLatent,
     Regions,
     TextureClip,
     TextureLatent,
+    ViewsLatent,
 )
 from .person_steps import Face, FaceBox, Iuv, Keypoints, Parse, Texture
 from .step import Step
@@ -29,6 +31,8 @@ STEPS: dict[str, type[Step]] = {
     "texture_latent": TextureLatent,
     "joint_latent": JointLatent,
     "pose_latent": PoseLatent,
+    "views_latent": ViewsLatent,
+    "large_latent": LargeLatent,
     "coarse_latent": CoarseLatent,
     "dino": Dino,
     "clip": Clip,
