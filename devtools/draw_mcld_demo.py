@@ -5,7 +5,8 @@ from .graph_drawing import Graph
 
 #: What the demo weights were trained at: pictures, and the texture map that ReferenceNet reads.
 WIDTH, HEIGHT, TEXTURE = 96, 128, 128
-STEPS, GUIDANCE = 25, 1.5
+#: Few steps: so small a network, trained for an hour, knows what is likely and not yet how to make details of it.
+STEPS, GUIDANCE = 2, 1.5
 
 
 def mcld_demo(info: dict) -> Graph:
@@ -14,9 +15,9 @@ def mcld_demo(info: dict) -> Graph:
     graph.note(
         0,
         "**MCLD, small** (Figure 2 of the paper): the pack's **demo** weights, 96×128 pixels, trained on synthetic "
-        "people like these. They know poses and skin, and little of clothes yet. DensePose is read from pictures that "
-        "came with them, and CLIP's view of the face stands where MCLD has insightface's. For photos take the graph "
-        "*mcld*.",
+        "people like these. They know poses and the colours of clothes; in more than a few steps they make up details. "
+        "DensePose is read from pictures that came with them, and CLIP's view of the face stands where MCLD has "
+        "insightface's. For photos take the graph *mcld*.",
     )
     nets = {
         "mcld": graph.add(0, "MannequinLoadMCLD", weights="demo_mcld.safetensors"),
