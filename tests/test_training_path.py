@@ -80,7 +80,7 @@ def test_the_store_has_everything(folder):
     assert {"parsing", "iuv", "keypoints", "texture", "latent", "texture_latent", "clip", "regions"} <= set(
         record.fields
     )
-    assert record.fields["latent"].shape == (16, 8, 6) and record.fields["texture_latent"].shape == (16, 8, 8)
+    assert record.fields["latent"].shape == (32, 8, 6) and record.fields["texture_latent"].shape == (32, 8, 8)
     assert len(people.pairs) == 8
 
 
