@@ -1,6 +1,7 @@
 """The host in this process, one real server for the suite, and where golden files lie."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ from devtools.host import ROOT, import_host
 import_host()
 # For what tests share (small.py): pytest's importlib mode leaves their folder off the path.
 sys.path.append(str(Path(__file__).parent))
+
+# In the background of a shell a process ignores Ctrl-C, and so would everything that tests start and stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GOLDEN_VARIABLE = "MANNEQUIN_GOLDEN"
 
