@@ -10,6 +10,7 @@ PRIOR, INPAINTING, REFINING, SIMPLIFIED = (
 )
 DINO, CLIP = "dinov2_giant.safetensors", "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 VAE = "vae-ft-mse-840000-ema-pruned.safetensors"
+CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 SIDE, STEPS, GUIDANCE, RESCALE = 512, 20, 2.0, 2.0
 #: Sampler and scheduler of a KSampler that come nearest to the published UniPC.
 NEAREST = ("uni_pc_bh2", "normal")
@@ -97,6 +98,12 @@ def _people(graph: Graph) -> tuple[Person, Person]:
 def saved(graph: Graph, picture: Wire, prefix: str, column: int = 10) -> None:
     """The graph's last node."""
     graph.add(column, "SaveImage", "Result", images=picture, filename_prefix=prefix)
+
+
+def checkpoint_loader(graph: Graph, column: int = 0) -> Drawn:
+    """Stable Diffusion 1.5, where any checkpoint of its kind will do."""
+    models = from_hub("Comfy-Org/stable-diffusion-v1-5-archive", CHECKPOINT, "checkpoints")
+    return graph.add(column, "CheckpointLoaderSimple", ckpt_name=CHECKPOINT, models=models)
 
 
 def vae_loader(graph: Graph, column: int = 0) -> Wire:

@@ -1,10 +1,9 @@
 """RePoseDM's example graph: text to image, several people in the poses of a photo."""
 
-from .draw_pcdms import saved
-from .graph_drawing import Graph, from_hub
+from .draw_pcdms import checkpoint_loader, saved
+from .graph_drawing import Graph
 
 ESTIMATOR = "higherhrnet.safetensors"
-CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 #: The photo's aspect, which the field asks of the picture, at Stable Diffusion 1.5's number of pixels.
 WIDTH, HEIGHT = 624, 416
 
@@ -23,12 +22,7 @@ def repose_text_to_image(info: dict) -> Graph:
     )
     photo = graph.add(0, "LoadImage", "Poses from", image="mannequin_group.jpg")
     estimator = graph.add(0, "MannequinLoadPoseEstimator", weights=ESTIMATOR)
-    checkpoint = graph.add(
-        0,
-        "CheckpointLoaderSimple",
-        ckpt_name=CHECKPOINT,
-        models=from_hub("Comfy-Org/stable-diffusion-v1-5-archive", CHECKPOINT, "checkpoints"),
-    )
+    checkpoint = checkpoint_loader(graph)
     pose = graph.add(1, "MannequinDetectPose", "Everybody's pose", image=photo["IMAGE"], on_several="all")
     words = "group photo of friends in colorful raincoats in front of a lighthouse"
     positive = graph.add(1, "CLIPTextEncode", "Prompt", clip=checkpoint["CLIP"], text=words)

@@ -7,7 +7,7 @@ from .client import Client
 from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_mcld_demo import mcld_demo
-from .draw_pcdms import pcdms, pcdms_refine, pcdms_simplified
+from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_preprocess import preprocess
 from .draw_reposedm import repose_text_to_image
 from .graph_drawing import Drawn, Graph, from_hub
@@ -131,7 +131,6 @@ def truepose(info: dict) -> Graph:
 
 def training_free(info: dict) -> Graph:
     """HPFA and CAA on an ordinary SD1.5 checkpoint, the pose by ControlNet, words by CLIP, a LoRA if there is one."""
-    checkpoint_file = "v1-5-pruned-emaonly-fp16.safetensors"
     control_file, vision_file = "control_v11p_sd15_openpose_fp16.safetensors", "clip_vision_vit_l_14.safetensors"
     graph = Graph(info)
     graph.note(
@@ -142,12 +141,7 @@ def training_free(info: dict) -> Graph:
         "and stronger keeps the clothes.",
     )
     fitted, pose, parsing = photos(graph, "mannequin_source.png", "mannequin_pose.png", 352, 704)
-    checkpoint = graph.add(
-        1,
-        "CheckpointLoaderSimple",
-        ckpt_name=checkpoint_file,
-        models=from_hub("Comfy-Org/stable-diffusion-v1-5-archive", checkpoint_file, "checkpoints"),
-    )
+    checkpoint = checkpoint_loader(graph, 1)
     vision = graph.add(
         1,
         "CLIPVisionLoader",

@@ -4,6 +4,7 @@ As the node Pose Interaction Field does it: ``python -m training.evaluate … --
 field:WEIGHTS,ESTIMATOR,scale=0.05`` measures what it brings.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class FieldGuided(Sampler):
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
-        done = iter(range(10**9))
+        done = itertools.count()
 
         def steer(latents: Tensor, timesteps: Tensor, told: Tensor, guided: Tensor, scale: float) -> Tensor:
             if next(done) % self.use.every:

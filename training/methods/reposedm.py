@@ -167,8 +167,7 @@ class RePoseDM(Diffusion):
         self, latents: Tensor, timesteps: Tensor, beside: Tensor, context: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """The same, and what the network says of the variance, if it learns one."""
-        given = torch.cat([latents, beside], 1)
-        result = self.denoising(given, timesteps, encoder_hidden_states=context).sample
+        result = super().told(latents, timesteps, beside, context)
         return result.chunk(2, 1) if self.options.learned_variance else (result, None)
 
     def forward(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
