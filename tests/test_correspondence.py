@@ -68,6 +68,12 @@ def test_labels_count_where_the_surface_is_not_seen_and_little_where_it_is():
     assert first[0, 0].tolist() == pytest.approx([(1 + LABEL_WEIGHT) / (1 + 2 * LABEL_WEIGHT)] + [1 - 1.15 / 1.3])
 
 
+def test_a_background_is_like_nothing():
+    # Most tokens show one: they would teach attention to be uniform.
+    target, source = Surface(picture(0, 3), labels(0, 5)), Surface(picture(0, 0, 4), labels(0, 0, 5))
+    assert Correspondence(target, source).wanted((1, 2), (1, 3))[0].tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
 def test_each_source_is_seen_by_its_own_targets():
     target = Surface(torch.cat([picture(3, 5), picture(5, 5), picture(7, 3), picture(3, 3)]))
     source = Surface(torch.cat([picture(3, 5), picture(7, 7)]))

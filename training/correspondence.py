@@ -20,6 +20,9 @@ BINS = 4
 SURFACE_BINS = PARTS * BINS * BINS
 #: How much two tokens' common label counts beside a common place of the surface: a garment's back tells of its front.
 LABEL_WEIGHT = 0.15
+#: The parsing's label of nobody. Backgrounds teach nothing: most tokens show one, and all of a picture's are alike, so
+#: that they would teach attention to be uniform.
+BACKGROUND = 0
 
 
 class Surface(NamedTuple):
@@ -27,7 +30,7 @@ class Surface(NamedTuple):
 
     Attributes:
         iuv: uint8 ``[B, H, W, 3]``, DensePose's I in 0–24 (0: nothing), U and V times 255.
-        labels: uint8 ``[B, H, W]``, a parsing; None where there is none.
+        labels: integer ``[B, H, W]``, a parsing; None where there is none.
     """
 
     iuv: Tensor
@@ -81,7 +84,10 @@ class Correspondence:
         return self._product("surface", target_grid, source_grid)
 
     def _wanted(self, target_grid: tuple[int, int], source_grid: tuple[int, int]) -> Tensor:
-        """T: where each target token should look; rows ``[B, N, M]`` add up to 1, or to 0 where nothing is alike."""
+        """T: where each target token should look; rows ``[B, N, M]`` add up to 1, or to 0 where nothing is alike.
+
+        Nothing is like a background.
+        """
         alike = self.surface(target_grid, source_grid)
         if self._target.labels is not None and self._source.labels is not None:
             alike = alike + LABEL_WEIGHT * self._product("labels", target_grid, source_grid)
@@ -96,7 +102,7 @@ class Correspondence:
         surface = self._target if side == "target" else self._source
         if kind == "surface":
             return token_histograms(surface_bins(surface.iuv), SURFACE_BINS, grid)
-        return token_histograms(surface.labels, 256, grid)
+        return token_histograms(surface.labels.long().where(surface.labels != BACKGROUND, -1), 256, grid)
 
 
 def correspondence_error(attention: Tensor, wanted: Tensor) -> Tensor:
