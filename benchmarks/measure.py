@@ -6,13 +6,21 @@ import gc
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
 
 _STATUS = Path("/proc/self/status")
 MIB = 2**20
+#: The CPU's fused attention, which torch's counter does not know.
+_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+}
 
 
 def interleaved(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -36,6 +44,67 @@ def timed(run: Callable[[], object]) -> float:
 def ratio(seconds: Mapping[str, list[float]], name: str, base: str) -> float:
     """Median over the rounds of one variant's time to another's in the same round."""
     return statistics.median(a / b for a, b in zip(seconds[name], seconds[base], strict=True))
+
+
+def parts_of(run: Callable[[], object], parts: Mapping[str, Iterable[nn.Module]]) -> dict[str, float]:
+    """Seconds of one call that its modules take, by part, and all of it under "whole".
+
+    The accelerator is waited for at every module's ends, so that the whole is slower than a plain call.
+
+    Args:
+        parts: modules, none inside another.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    with contextlib.ExitStack() as hooks:
+        for part, modules in parts.items():
+            for module in modules:
+                for handle in _clocks(module, part, seconds):
+                    hooks.callback(handle.remove)
+        seconds["whole"] = timed(run)
+    return dict(seconds)
+
+
+def _clocks(module: nn.Module, part: str, seconds: dict[str, float]) -> tuple:
+    """Hooks that add a module's time to its part's."""
+
+    def start(*_) -> None:
+        _synchronise()
+        seconds[part] -= time.perf_counter()
+
+    def stop(*_) -> None:
+        _synchronise()
+        seconds[part] += time.perf_counter()
+
+    return module.register_forward_pre_hook(start), module.register_forward_hook(stop)
+
+
+def passes(run: Callable[[], object], layers: Mapping[str, nn.Module]) -> dict[str, tuple[int, int]]:
+    """How often one call goes forward through a layer, and how often a gradient comes back to it."""
+    counts = {name: [0, 0] for name in layers}
+    with contextlib.ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.callback(layer.register_forward_hook(_counter(counts[name])).remove)
+        run()
+    return {name: (forward, back) for name, (forward, back) in counts.items()}
+
+
+def _counter(count: list[int]) -> Callable:
+    def forward(module: nn.Module, given: tuple, result: torch.Tensor) -> None:
+        count[0] += 1
+        if result.requires_grad:
+            result.register_hook(back)
+
+    def back(gradient: torch.Tensor) -> None:
+        count[1] += 1
+
+    return forward
+
+
+def arithmetic(run: Callable[[], object]) -> float:
+    """Floating-point operations of the matrix products, convolutions and attentions of one call, in 10¹²."""
+    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+        run()
+    return counter.get_total_flops() / 1e12
 
 
 def extra_peak_mib(run: Callable[[], object]) -> float | None:
