@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))
+# Last: a script's folder comes first anyway, and where tests import this, the host's module "nodes" is before ours.
+sys.path.append(str(ROOT))
 
 from devtools import environment  # noqa: E402
 from devtools.say import say  # noqa: E402

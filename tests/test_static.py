@@ -1,6 +1,7 @@
 """The host's conventions, held against the source and the schemas."""
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from comfy_api.latest import io
 from mannequin.nodes import NODES
 
 import dev
+from devtools import host
 from devtools.host import ROOT
 
 SHIPPED = [
@@ -136,6 +138,11 @@ class TestSource:
 
     def test_a_file_is_one_idea(self, path):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 430
+
+
+def test_the_hosts_nodes_come_before_ours():
+    """For what imports them behind this file, which imports dev.py."""
+    assert importlib.util.find_spec("nodes").origin == str(host.comfyui_folder() / "nodes.py")
 
 
 def test_loading_the_pack_imports_no_library_the_host_has_not_loaded():
