@@ -68,18 +68,27 @@ class IMAGPoseScenario:
     @torch.no_grad()
     def predict(self, pairs: Sequence[tuple[Record, Record]]) -> list[np.ndarray]:
         """The sources in the targets' poses, uint8 ``[H, W, 3]``; of generated pictures only the poses are read."""
-        made: dict[int, np.ndarray] = {}
+        return [pictures[0] for pictures in self._generated([self._views(source, target) for source, target in pairs])]
+
+    @torch.no_grad()
+    def together(self, groups: Sequence[tuple[Record, Sequence[Record]]]) -> list[list[np.ndarray]]:
+        """A source in up to three targets' poses, generated at once: for every group the targets' pictures."""
+        return self._generated([([source], list(targets)) for source, targets in groups])
+
+    def _generated(self, views: Sequence[tuple[list[Record], list[Record]]]) -> list[list[np.ndarray]]:
+        """Of joint pictures of sources and targets, a picture of every target."""
+        made: dict[int, list[np.ndarray]] = {}
         rows: dict[tuple[int, int], list[int]] = defaultdict(list)
-        views = [self._views(source, target) for source, target in pairs]
         for place, (sources, targets) in enumerate(views):
             rows[len(sources), len(targets)].append(place)
         for counts, places in rows.items():
             for start in range(0, len(places), self.batch):
                 part = places[start : start + self.batch]
                 examples = [self._example(*views[place]) for place in part]
-                numbers = [number_of(f"{pairs[place][0].name}>{pairs[place][1].name}") for place in part]
+                firsts = ((sources[0].name, targets[0].name) for sources, targets in (views[place] for place in part))
+                numbers = [number_of(f"{source}>{target}") for source, target in firsts]
                 made |= zip(part, self._pictures(examples, numbers, counts), strict=True)
-        return [made[place] for place in range(len(pairs))]
+        return [made[place] for place in range(len(views))]
 
     def _views(self, source: Record, target: Record) -> tuple[list[Record], list[Record]]:
         """The sources and the targets of a pair's joint picture."""
@@ -90,14 +99,15 @@ class IMAGPoseScenario:
         views = [self.method.read_target(record) for record in (*sources[1:], *targets)]
         return Example(self.method.read_source(sources[0]), views, 0)
 
-    def _pictures(self, examples: list[Example], numbers: list[int], counts: tuple[int, int]) -> list[np.ndarray]:
+    def _pictures(self, examples: list[Example], numbers: list[int], counts: tuple[int, int]) -> list[list[np.ndarray]]:
         device = next(self.autoencoder.parameters()).device
         batch = on_device(collate(examples), device)
         fill: Fill = "sources" if self.scenario in ("T2", "T3") else "target poses"
         layout = self.method.layout(batch, *counts, fill)
         noise = Draws(self.seed, numbers, 0, device).normal(*self.method.noise_shape(batch))
         latents = self.method.scenario(batch, layout, noise, self.steps, self.guidance)
-        return list(to_pictures(self.method.first_of(self.autoencoder.decode(latents), layout)).numpy())
+        views = self.method.targets_of(self.autoencoder.decode(latents), layout)
+        return [list(row) for row in zip(*(to_pictures(view).numpy() for view in views), strict=True)]
 
 
 def load_scenario(path: Path, autoencoder: Autoencoder, people: People, scenario: str, **options) -> IMAGPoseScenario:

@@ -83,7 +83,7 @@ class Oracle:
 
 
 def _painted(source: Record, target: Record) -> np.ndarray:
-    labels, wanted = _parsing(source), _parsing(target)
+    labels, wanted = parsing_of(source), parsing_of(target)
     everything = source.image.mean((0, 1))
     person = source.image[labels > 0].mean(0) if (labels > 0).any() else everything
     colours = np.empty((len(LIP_20), 3))
@@ -93,11 +93,11 @@ def _painted(source: Record, target: Record) -> np.ndarray:
     return colours.round().astype(np.uint8)[wanted]
 
 
-def _parsing(record: Record) -> np.ndarray:
+def parsing_of(record: Record) -> np.ndarray:
     labels = record.fields.get("parsing")
     if labels is None:
         raise TrainingError(
-            f"The record '{record.name}' has no 'parsing', which garment means are painted by. Compute it once for the "
+            f"The record '{record.name}' has no 'parsing', which says where garments are. Compute it once for the "
             "whole data set: python dev.py training preprocess SOURCE OUT --steps parsing"
         )
     return labels

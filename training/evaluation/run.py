@@ -112,12 +112,7 @@ class Evaluation:
 
     def figures(self, outcome: Outcome) -> dict[str, Figure]:
         """By column, where anything is defined."""
-        found = self._set_figures(outcome.features) if outcome.features is not None else {}
-        for key, values in outcome.values.items():
-            known = ~np.isnan(values)
-            if known.any():
-                found[key] = _figure(values[known], _whose(outcome, known))
-        return found
+        return (self._set_figures(outcome.features) if outcome.features is not None else {}) | means(outcome)
 
     def real_features(self, progress: Callable[[int], object] = lambda count: None) -> np.ndarray:
         """Of the pictures that FID and KID compare with; computed once."""
@@ -157,6 +152,16 @@ class Evaluation:
             "fid": Figure(frechet_distance(real, made), nan, nan, len(made)),
             "kid_times_1000": Figure(kernel, low, high, len(made)),
         }
+
+
+def means(outcome: Outcome) -> dict[str, Figure]:
+    """By column, where anything is defined."""
+    found = {}
+    for key, values in outcome.values.items():
+        known = ~np.isnan(values)
+        if known.any():
+            found[key] = _figure(values[known], _whose(outcome, known))
+    return found
 
 
 def differences(outcome: Outcome, reference: Outcome) -> dict[str, Figure]:

@@ -74,13 +74,13 @@ def markdown(table: Table) -> str:
         f"Protocol **{table.protocol.name}** ({table.protocol.describe()}). {table.pairs} pairs, {table.size}. "
         f"{table.what} with 95 % bootstrap intervals over people; ↑ higher is better, ↓ lower is better.",
         "",
-        _line([f"{table.protocol.name}, {table.pairs} pairs", *(row.name for row in table.rows)]),
-        _line(["---", *("---:" for _ in table.rows)]),
+        line([f"{table.protocol.name}, {table.pairs} pairs", *(row.name for row in table.rows)]),
+        line(["---", *("---:" for _ in table.rows)]),
     ]
     for column in shown:
         best = table.best(column)
-        cells = [_cell(row.figures.get(column.key), column, row.name in best) for row in table.rows]
-        lines.append(_line([f"{column.title} {'↑' if column.better == 'higher' else '↓'}", *cells]))
+        cells = [cell(row.figures.get(column.key), column, row.name in best) for row in table.rows]
+        lines.append(line([f"{column.title} {'↑' if column.better == 'higher' else '↓'}", *cells]))
     if table.notes:
         lines += ["", *(f"- {note}" for note in table.notes)]
     return "\n".join(lines) + "\n"
@@ -90,11 +90,11 @@ def compact(table: Table) -> str:
     """Markdown for a reader in a hurry: predictors down, the figures of :data:`COMPACT` across, without intervals."""
     shown = [column for column in table.columns if column.key in COMPACT and _known(table, column)]
     titles = [f"{column.title} {'↑' if column.better == 'higher' else '↓'}" for column in shown]
-    lines = [_line([f"{table.protocol.name}, {table.pairs} pairs", *titles]), _line(["---", *("---:" for _ in shown)])]
+    lines = [line([f"{table.protocol.name}, {table.pairs} pairs", *titles]), line(["---", *("---:" for _ in shown)])]
     for row in table.rows:
         figures = [(row.figures.get(column.key), column) for column in shown]
         cells = ["–" if figure is None else _number(figure.mean, column.digits) for figure, column in figures]
-        lines.append(_line([row.name, *cells]))
+        lines.append(line([row.name, *cells]))
     return "\n".join(lines) + "\n"
 
 
@@ -102,11 +102,13 @@ def _known(table: Table, column: Column) -> bool:
     return any(column.key in row.figures for row in table.rows)
 
 
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def line(cells: Iterable[str]) -> str:
+    """A line of a Markdown table."""
+    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
 
 
-def _cell(figure: Figure | None, column: Column, best: bool) -> str:
+def cell(figure: Figure | None, column: Column, best: bool = False) -> str:
+    """A figure with its interval, where it has one."""
     if figure is None:
         return "–"
     mean = _number(figure.mean, column.digits)

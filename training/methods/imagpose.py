@@ -299,12 +299,21 @@ class IMAGPose(Diffusion):
         told = self.told_batch(joint.tiles(skeletons)[:, TILES - OTHERS :], context)
         return self.sampled(told, views, steps, guidance)
 
+    def targets_of(self, made: Tensor, layout: JointLayout) -> list[Tensor]:
+        """Of what :meth:`scenario` gives, decoded or not, every target's first view ``[S, …]``, in their order."""
+        if self.tiled:
+            views, tiles = split_tiles(made, PUBLISHED_TILES), layout.tiles
+        else:
+            views, tiles = made.unflatten(0, (-1, OTHERS)), layout.tiles[TILES - OTHERS :]
+        firsts: dict[int, Tensor] = {}
+        for place, tile in enumerate(tiles):
+            if tile.target:
+                firsts.setdefault(tile.number, views[:, place])
+        return list(firsts.values())
+
     def first_of(self, made: Tensor, layout: JointLayout) -> Tensor:
-        """Of what :meth:`scenario` gives, decoded or not, the first target's."""
-        if not self.tiled:
-            return made[::OTHERS]
-        place = next(place for place, tile in enumerate(layout.tiles) if tile.target)
-        return split_tiles(made, PUBLISHED_TILES)[:, place]
+        """The first target's of these."""
+        return self.targets_of(made, layout)[0]
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
