@@ -17,7 +17,7 @@ from .autoencoders import Autoencoder
 from .data.records import Record
 from .drawn_pose import drawn_pose
 from .errors import TrainingError
-from .methods.base import Batch, Sampler, field, tensor
+from .methods.base import Batch, Sampler, frame_of, tensor
 from .methods.diffusion import Diffusion
 from .sampling import load_method
 from .seen_poses import SeenPoses, load_estimator
@@ -57,8 +57,7 @@ class FieldGuided(Sampler):
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
         """As the method reads it, and the pose."""
-        drawn = drawn_pose(field(record, "keypoints"), record.image.shape[:2])
-        return self.method.read_target(record) | {"field_pose": tensor(drawn)}
+        return self.method.read_target(record) | {"field_pose": tensor(drawn_pose(frame_of(record)))}
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from preprocessors.keypoints import Frame
-from preprocessors.skeleton import draw
-
 from ..data.records import Record
+from ..drawn_pose import drawn_pose, person_frame
 
 #: Height of a picture, width of the space around it, height of a caption and its letters, in pixels.
 CELL, GAP, CAPTION, LETTERS = 256, 6, 20, 12
@@ -55,10 +52,7 @@ def contact_sheet(
 
 def pose_picture(target: Record) -> np.ndarray:
     """The target's skeleton on black, uint8 ``[H, W, 3]``; all black where its keypoints are not known."""
-    height, width = target.image.shape[:2]
-    keypoints = target.fields.get("keypoints")
-    people = torch.zeros(0, 18, 3) if keypoints is None else torch.tensor(keypoints, dtype=torch.float32)[None]
-    return (draw([Frame(people, width, height)], width, height)[0] * 255).round().to(torch.uint8).numpy()
+    return drawn_pose(person_frame(target.fields.get("keypoints"), target.image.shape[:2]))
 
 
 def _fit(picture: np.ndarray) -> Image.Image:

@@ -16,6 +16,7 @@ from preprocessors.published_skeleton import STYLES, draw_frame
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
+from ..drawn_pose import person_frame
 from ..draws import Draws
 from ..errors import TrainingError
 
@@ -117,8 +118,7 @@ def tensor(value: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
 
 def frame_of(record: Record) -> Frame:
     """The person's keypoints, on the picture's canvas."""
-    height, width = record.image.shape[:2]
-    return Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
+    return person_frame(field(record, "keypoints"), record.image.shape[:2])
 
 
 def skeleton(record: Record, style: str) -> Tensor:

@@ -32,7 +32,7 @@ from ..learned_variance import variational_bound
 from ..objectives import Schedule, dropped
 from ..seen_poses import SeenPoses, load_estimator
 from ..taught_field import TaughtField
-from .base import Batch, field, of_targets, tensor
+from .base import Batch, field, frame_of, of_targets, tensor
 from .diffusion import Diffusion, DiffusionOptions
 from .one_unet import take_tensors, tensors_of
 
@@ -146,7 +146,7 @@ class RePoseDM(Diffusion):
             read["target_parsing"] = tensor(field(record, "parsing"), torch.uint8)
             read["target_iuv"] = tensor(field(record, "iuv"), torch.uint8)
         if self.options.field:
-            read["skeleton"] = tensor(drawn_pose(field(record, "keypoints"), record.image.shape[:2]))
+            read["skeleton"] = tensor(drawn_pose(frame_of(record)))
         return read
 
     def aligned(self, batch: Batch) -> Aligned:

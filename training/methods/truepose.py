@@ -122,8 +122,7 @@ class TruePose(DualUNet):
         frame = frame_of(record)
         implied = torch.zeros(len(LIP_20), dtype=torch.bool)
         implied[[LIP_20.index(label) for label in implied_labels(frame.visible())]] = True
-        skeleton = drawn_pose(field(record, "keypoints"), record.image.shape[:2])
-        read = super().read_target(record) | {"skeleton": tensor(skeleton), "implied": implied}
+        read = super().read_target(record) | {"skeleton": tensor(drawn_pose(frame)), "implied": implied}
         if self.options.fusion == "none":
             read["prompt"] = tensor(field(record, "regions"), torch.float32)
         return read

@@ -17,7 +17,7 @@ from preprocessors.labels import LIP_20, Parsing
 from ..autoencoders import Autoencoder, load_autoencoder
 from ..data.pictures import STRIDE
 from ..data.records import Record
-from ..drawn_pose import drawn_pose
+from ..drawn_pose import drawn_pose, person_frame
 from ..errors import TrainingError
 from .clip import ClipVision, clip_pixels, load_clip_vision
 from .dino import Dino as DinoEncoder
@@ -83,7 +83,8 @@ class PoseLatent(Latent):
 
     def __call__(self, records: Sequence[Record]) -> list[Fields]:
         check_sides(records)
-        drawn = [drawn_pose(record.fields["keypoints"], record.image.shape[:2]) for record in records]
+        frames = [person_frame(record.fields["keypoints"], record.image.shape[:2]) for record in records]
+        drawn = [drawn_pose(frame) for frame in frames]
         return [{"pose_latent": latent} for latent in by_size(drawn, self._encode)]
 
 
