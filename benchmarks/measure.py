@@ -9,17 +9,21 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 _STATUS = Path("/proc/self/status")
 MIB = 2**20
+Result = TypeVar("Result")
 #: The CPU's fused attention, which torch's counter does not know.
 _ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda *shapes, **_: sdpa_flop_count(*shapes[:3]),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *shapes, **_: sdpa_backward_flop_count(
+        *shapes[:4]
+    ),
 }
 
 
@@ -78,14 +82,14 @@ def _clocks(module: nn.Module, part: str, seconds: dict[str, float]) -> tuple:
     return module.register_forward_pre_hook(start), module.register_forward_hook(stop)
 
 
-def passes(run: Callable[[], object], layers: Mapping[str, nn.Module]) -> dict[str, tuple[int, int]]:
-    """How often one call goes forward through a layer, and how often a gradient comes back to it."""
+def passes(run: Callable[[], Result], layers: Mapping[str, nn.Module]) -> tuple[Result, dict[str, tuple[int, int]]]:
+    """A call's result, how often it goes forward through a layer, and how often a gradient comes back to that."""
     counts = {name: [0, 0] for name in layers}
     with contextlib.ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_counter(counts[name])).remove)
-        run()
-    return {name: (forward, back) for name, (forward, back) in counts.items()}
+        result = run()
+    return result, {name: (forward, back) for name, (forward, back) in counts.items()}
 
 
 def _counter(count: list[int]) -> Callable:
@@ -100,11 +104,11 @@ def _counter(count: list[int]) -> Callable:
     return forward
 
 
-def arithmetic(run: Callable[[], object]) -> float:
-    """Floating-point operations of the matrix products, convolutions and attentions of one call, in 10¹²."""
+def arithmetic(run: Callable[[], Result]) -> tuple[Result, float]:
+    """A call's result, and the operations of its matrix products, convolutions and attentions in 10¹² (FLOP)."""
     with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
-        run()
-    return counter.get_total_flops() / 1e12
+        result = run()
+    return result, counter.get_total_flops() / 1e12
 
 
 def extra_peak_mib(run: Callable[[], object]) -> float | None:

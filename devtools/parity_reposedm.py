@@ -28,7 +28,7 @@ def higherhrnet(golden: Golden) -> dict[str, Tensor]:
 def pif(golden: Golden) -> dict[str, Tensor]:
     """G, its gradient and the guided x̂₀, in double precision, by what guides a MODEL."""
     import_host()
-    from mannequin.model_patches.comfy_frozen import Frozen, FrozenDecoder
+    from mannequin.model_patches.comfy_frozen import FrozenDecoder, FrozenEstimator
     from mannequin.model_patches.guidance.pose_interaction_field import field_gradient, shift
     from mannequin.model_patches.networks.higherhrnet import HigherHRNet, HigherHRNetShape
 
@@ -38,7 +38,7 @@ def pif(golden: Golden) -> dict[str, Tensor]:
     for ending, imagenet in (("", True), ("_unnormalised", False)):
         network = HigherHRNet(HigherHRNetShape.of(state), imagenet)
         network.load_state_dict(state)
-        estimator = Frozen(network.double().eval())
+        estimator = FrozenEstimator(network.double().eval())
         target = estimator(inputs["pose_drawing"].movedim(-1, 1) / 255).features
         field, gradient = field_gradient(
             conditional, lambda clean, looks=estimator: looks(decoder(clean / scaled)), target

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from .networks.higherhrnet import HigherHRNet, PoseMaps
+
 Result = TypeVar("Result")
 
 
@@ -53,6 +55,17 @@ class _Called(nn.Module):
 
     def forward(self, compute: Callable[[], Any]) -> Any:
         return compute()
+
+
+class FrozenEstimator:
+    """HigherHRNet: pictures ``[B, 3, H, W]`` in 0–1, of sides it takes, to maps, with gradients of P_φ alone."""
+
+    def __init__(self, network: HigherHRNet):
+        self._network, self._for_field = Frozen(network), network.for_field
+
+    def __call__(self, picture: Tensor) -> PoseMaps:
+        picture = picture.to(self._network.dtype)
+        return self._network.while_in_place(lambda: self._for_field(picture))
 
 
 class FrozenDecoder:

@@ -11,7 +11,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from .attention.token_masks import soft_grid
-from .comfy_frozen import Frozen, FrozenDecoder
+from .comfy_frozen import FrozenDecoder, FrozenEstimator
 from .comfy_host import KEY
 from .comfy_run import check_region, check_rows
 from .conditions import Shared
@@ -140,7 +140,7 @@ class PoseField(Shared):
 
     def looked_at(self, clean: Tensor, model: Any, memory: Memory) -> tuple[Callable[[Tensor], Any], Tensor]:
         """What looks at x̂₀, and P_φ(P), for pictures of this size."""
-        estimator = memory.once((self.estimator, "estimator"), lambda: Frozen(self.estimator.model))
+        estimator = memory.once((self.estimator, "estimator"), lambda: FrozenEstimator(self.estimator.model))
         decoder = memory.once((self.vae, "decoder"), lambda: FrozenDecoder(self.vae))
 
         def target() -> Tensor:
@@ -148,8 +148,7 @@ class PoseField(Shared):
             return estimator(sized_for(self.target.picture(width, height).to(clean.device))).features
 
         def maps_of(latent: Tensor) -> Any:
-            picture = decoder(model.process_latent_out(latent))
-            return estimator(sized_for(picture.to(estimator.dtype)))
+            return estimator(sized_for(decoder(model.process_latent_out(latent))))
 
         return maps_of, memory.once((self, clean.shape[-2:], clean.device), target)
 

@@ -106,8 +106,14 @@ def build_model(sizes: SmallSD, seed: int, dtype: torch.dtype = torch.float32, d
     return patcher
 
 
-def build_vae(seed: int, width: int = 32) -> Any:
-    """An untrained VAE of Stable Diffusion's architecture (8× downscaling, 4 latent channels)."""
+def build_vae(seed: int, width: int = 32, levels: tuple[int, ...] = (1, 1, 2, 2), layers: int = 1) -> Any:
+    """An untrained VAE of Stable Diffusion's architecture (8× downscaling, 4 latent channels).
+
+    Args:
+        width: channels of the first level (Stable Diffusion: 128).
+        levels: the others' width, of that (1, 2, 4, 4).
+        layers: resnets of a level (2).
+    """
     sides = {
         "double_z": True,
         "z_channels": 4,
@@ -115,8 +121,8 @@ def build_vae(seed: int, width: int = 32) -> Any:
         "in_channels": 3,
         "out_ch": 3,
         "ch": width,
-        "ch_mult": [1, 1, 2, 2],
-        "num_res_blocks": 1,
+        "ch_mult": list(levels),
+        "num_res_blocks": layers,
         "attn_resolutions": [],
         "dropout": 0.0,
     }

@@ -6,7 +6,7 @@ import comfy.sd
 import comfy.taesd.taesd
 import pytest
 import torch
-from mannequin.model_patches.comfy_frozen import Frozen, FrozenDecoder
+from mannequin.model_patches.comfy_frozen import Frozen, FrozenDecoder, FrozenEstimator
 from mannequin.model_patches.comfy_pose_field import FIELD, PoseField, TargetPose, noise_ratio
 from mannequin.model_patches.comfy_small_sd import build_vae, seed_weights
 from mannequin.model_patches.errors import PatchError
@@ -94,6 +94,18 @@ class TestField:
         ]
         expected = (ends[1] - ends[0]) / 2e-2
         assert float((gradient * direction).sum()) == pytest.approx(expected, rel=3e-2)
+
+    def test_gradients_are_of_the_features_alone(self, parts):
+        """Nothing is kept for those of heat maps, of which W_h is a constant; the maps are the same."""
+        _, net, _ = parts
+        picture = random(1, 3, 64, 96).clamp(0, 1)
+        with torch.inference_mode(False), torch.enable_grad():
+            variable = picture.clone().requires_grad_()
+            maps = FrozenEstimator(net.model)(variable)
+            assert [part.requires_grad for part in maps] == [True, False, False, False]
+            (gradient,) = torch.autograd.grad(maps.features.sum(), variable)
+        assert float(gradient.abs().max()) > 0
+        assert all(torch.equal(part.detach(), plain) for part, plain in zip(maps, net.model(picture), strict=True))
 
     def test_a_flow_models_noise(self):
         assert noise_ratio(torch.tensor([0.5, 0.75]), comfy.model_sampling.CONST()).tolist() == [1.0, 3.0]

@@ -40,7 +40,7 @@ class SeenPoses:
         return self._maps((self.decoder.to(latents.device).decode(latents) * 0.5 + 0.5).clamp(0, 1))
 
     def _maps(self, pictures: Tensor) -> PoseMaps:
-        return self.estimator.to(pictures.device)(sized_for(pictures))
+        return self.estimator.to(pictures.device).for_field(sized_for(pictures))
 
 
 def load_estimator(file: Path) -> HigherHRNet:

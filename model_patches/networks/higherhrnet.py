@@ -144,6 +144,11 @@ class HigherHRNet(nn.Module):
         coarse, tags = maps.split([self.shape.joints, self.shape.tags], 1)
         return PoseMaps(features, coarse, tags, fine)
 
+    def for_field(self, picture: Tensor) -> PoseMaps:
+        """As :meth:`forward`, for gradients of P_φ alone: of the way to heat maps and tags nothing is kept."""
+        features = self.features(picture)
+        return self.heads(features.detach())._replace(features=features)
+
     def forward(self, picture: Tensor) -> PoseMaps:
         return self.heads(self.features(picture))
 
