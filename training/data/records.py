@@ -17,6 +17,7 @@ import numpy as np
 #: parsing        uint8 ``[H, W]``, labels of :mod:`preprocessors.labels`, 0 = background
 #: iuv            uint8 ``[H, W, 3]``, DensePose's I in 0–24, U and V times 255
 #: keypoints      float32 ``[18, 3]``, OpenPose-18 in pixels of the picture: x, y, and 1 seen, 0.5 hidden, 0 missing
+#: people         float32 ``[P, 18, 3]``, everybody's keypoints, where the picture may show several people or nobody
 #: face_box       float32 ``[4]``, left, top, right, bottom in pixels; absent where no face is seen
 #: face           float32 ``[D]``, identity embedding, not normalised; absent where no face is seen
 #: texture        uint8 ``[S, S, 3]``, the texture map
@@ -37,6 +38,7 @@ FIELDS = (
     "parsing",
     "iuv",
     "keypoints",
+    "people",
     "face_box",
     "face",
     "texture",
@@ -72,6 +74,14 @@ class Record:
     outfit: str
     image: np.ndarray
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def everybody(record: Record) -> np.ndarray | None:
+    """Keypoints ``[P, 18, 3]`` of everybody in a picture; None where nothing is known of them."""
+    people, alone = record.fields.get("people"), record.fields.get("keypoints")
+    if people is not None:
+        return people
+    return None if alone is None else alone[None][: int(alone[:, 2].any())]
 
 
 class Pair(NamedTuple):
