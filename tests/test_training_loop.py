@@ -10,14 +10,17 @@ from reposedm_files import field_files
 from safetensors.torch import load_file
 from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
+from devtools import untrained
 from model_patches.networks.map_former import GLOBAL
 from model_patches.networks.prior import PriorShape
 from model_patches.networks.resampler import ResamplerShape
+from training.crowds import Crowd
 from training.draws import Draws
 from training.examples import collate
 from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.diffusion import SmallUNet
+from training.methods.estimator import EstimatorOptions
 from training.methods.imagpose_options import IMAGPoseOptions
 from training.methods.mcld import MCLDOptions
 from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
@@ -45,6 +48,7 @@ ALIGNED = {
 }
 OPTIONS = {
     "autoencoder": AutoencoderOptions(crop=(32, 16)),
+    "estimator": EstimatorOptions(shape=untrained.SMALL_ESTIMATOR, crowd=Crowd((64, 64), 2)),
     "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
     "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
     "pcdms_prior": PCDMsPriorOptions(PriorShape(REGION_DIM, 32, 2, 1, 36, 16, 16), 0.0, 1.0),

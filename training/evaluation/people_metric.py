@@ -45,8 +45,7 @@ class Seen(NamedTuple):
 
 
 class PeopleMetric:
-    """OKS, right joints and people count error of single pictures; AP, that of medium people, and AP by HumanSD's cosine
-    of the set.
+    """OKS, right joints and people count error of single pictures; AP, AP of medium people and AP by cosine of the set.
 
     A person's area is that of the rectangle around the joints, as in HumanSD's code. Whom the data know is wanted; of a
     picture of which they know nothing, whom the estimator finds in the target.

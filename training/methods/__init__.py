@@ -2,6 +2,7 @@
 
 from .autoencoder import Autoencoder
 from .base import Method
+from .estimator import Estimator
 from .imagpose import IMAGPose
 from .mcld import MCLD
 from .pcdms_inpainting import PCDMsInpainting
@@ -12,5 +13,15 @@ from .truepose import TruePose
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
-    for method in (Autoencoder, IMAGPose, MCLD, PCDMsInpainting, PCDMsPrior, PCDMsRefining, RePoseDM, TruePose)
+    for method in (
+        Autoencoder,
+        Estimator,
+        IMAGPose,
+        MCLD,
+        PCDMsInpainting,
+        PCDMsPrior,
+        PCDMsRefining,
+        RePoseDM,
+        TruePose,
+    )
 }
