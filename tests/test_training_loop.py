@@ -8,6 +8,7 @@ import pytest
 import torch
 from reposedm_files import field_files
 from safetensors.torch import load_file
+from small_words import words_folder
 from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
 from devtools import untrained
@@ -27,6 +28,7 @@ from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
 from training.methods.pcdms_prior import PCDMsPriorOptions
 from training.methods.pcdms_stage import PCDMsStageOptions
 from training.methods.reposedm import RePoseDMOptions
+from training.methods.reposesd import RePoseSDOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
 
@@ -55,6 +57,9 @@ OPTIONS = {
     "pcdms_inpainting": PCDMsInpaintingOptions(**STAGE, pose_widths=(8, 8, 8, 16)),
     "pcdms_refining": PCDMsStageOptions(**STAGE),
     "reposedm": RePoseDMOptions(**ALIGNED, **field_files()),
+    "reposesd": RePoseSDOptions(
+        base=UNET, generation=1, text=words_folder(REGION_DIM), field=0.5, rule="Eq. 14", **field_files()
+    ),
     "imagpose": IMAGPoseOptions(
         base=UNET,
         dino_dim=DINO_DIM,
@@ -103,7 +108,7 @@ def losses(folder: Path) -> list[float]:
 
 #: A run's method, people, and what its recipe changes.
 RUNS = {
-    **{method: (method, NoisePeople, {}) for method in OPTIONS if method != "imagpose"},
+    **{method: (method, NoisePeople, {}) for method in OPTIONS if method not in ("imagpose", "reposesd")},
     "imagpose": ("imagpose", NoiseViews, VIEWS),
     "muon, three targets a source": (
         "truepose",

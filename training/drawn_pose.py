@@ -1,4 +1,4 @@
-"""A record's pose as a picture, the very one that the node Draw Pose makes of it."""
+"""A record's poses as a picture, the very one that the node Draw Pose makes of them."""
 
 import numpy as np
 import torch
@@ -6,14 +6,22 @@ import torch
 from preprocessors.keypoints import Frame
 from preprocessors.skeleton import draw
 
+from .data.records import Record, everybody
+from .errors import TrainingError
 
-def drawn_pose(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A skeleton on black, uint8 ``[H, W, 3]``.
 
-    Args:
-        keypoints: ``[18, 3]``, as records have them.
-        size: height and width of the picture they are pixels of.
+def drawn_people(record: Record) -> np.ndarray:
+    """Everybody's skeletons on black, at the picture's size, uint8 ``[H, W, 3]``.
+
+    Raises:
+        TrainingError: nothing is known of who is in the picture.
     """
-    height, width = size
-    frame = Frame(torch.tensor(keypoints, dtype=torch.float32)[None], width, height)
+    people = everybody(record)
+    if people is None:
+        raise TrainingError(
+            f"The record '{record.name}' has no 'keypoints', of which a pose is drawn. Compute them once for the whole "
+            "data set: python dev.py training preprocess SOURCE OUT --steps keypoints"
+        )
+    height, width = record.image.shape[:2]
+    frame = Frame(torch.tensor(people, dtype=torch.float32), width, height)
     return (draw([frame], width, height)[0] * 255).round().to(torch.uint8).numpy()

@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ..errors import TrainingError
+
 #: Everything a record can hold besides its picture. Arrays; units and shapes:
 #:
 #: ============== ============================================================================================
@@ -30,6 +32,7 @@ import numpy as np
 #: coarse         uint8 ``[H, W, 3]``, what another model made of the picture's person, from another picture of theirs
 #: coarse_latent  float32 ``[C, h, w]``, that in the UNet's scale
 #: dino           float16 ``[257, D]``, DINOv2's tokens of the picture
+#: caption        uint8 ``[N]``, what the picture shows in words, in UTF-8
 #: clip           float32 ``[D]``, CLIP embedding of the picture
 #: texture_clip   float32 ``[D]``, CLIP embedding of the texture map
 #: regions        float32 ``[labels, D]``, CLIP embedding of every label's crop; zeros where a label is absent
@@ -51,6 +54,7 @@ FIELDS = (
     "coarse",
     "coarse_latent",
     "dino",
+    "caption",
     "clip",
     "texture_clip",
     "regions",
@@ -82,6 +86,33 @@ def everybody(record: Record) -> np.ndarray | None:
     if people is not None:
         return people
     return None if alone is None else alone[None][: int(alone[:, 2].any())]
+
+
+def largest(people: np.ndarray) -> np.ndarray:
+    """Keypoints ``[18, 3]`` of whoever of ``[P, 18, 3]`` has the longest diagonal; zeros where there is nobody."""
+    if not len(people):
+        return np.zeros((18, 3), np.float32)
+    return max(people, key=lambda points: float(np.linalg.norm(np.ptp(points[points[:, 2] > 0, :2], 0))))
+
+
+def from_text(text: str) -> np.ndarray:
+    """A caption as a field, uint8 ``[N]``."""
+    return np.array(list(text.encode()), np.uint8)
+
+
+def caption_of(record: Record) -> str:
+    """What a picture shows in words.
+
+    Raises:
+        TrainingError: the data set does not know it.
+    """
+    caption = record.fields.get("caption")
+    if caption is None:
+        raise TrainingError(
+            f"The record '{record.name}' has no caption. Make the data set of a folder that has them: python dev.py "
+            "training preprocess captioned:FOLDER OUT"
+        )
+    return np.asarray(caption).astype(np.uint8).tobytes().decode()
 
 
 class Pair(NamedTuple):

@@ -9,6 +9,7 @@ from .pcdms_inpainting import PCDMsInpainting
 from .pcdms_prior import PCDMsPrior
 from .pcdms_refining import PCDMsRefining
 from .reposedm import RePoseDM
+from .reposesd import RePoseSD
 from .truepose import TruePose
 
 METHODS: dict[str, type[Method]] = {
@@ -22,6 +23,7 @@ METHODS: dict[str, type[Method]] = {
         PCDMsPrior,
         PCDMsRefining,
         RePoseDM,
+        RePoseSD,
         TruePose,
     )
 }
