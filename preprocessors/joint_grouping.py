@@ -60,18 +60,30 @@ def estimate_poses(
     """
     frames = []
     for picture in check_image(image):
-        coarse, tags, fine = (maps.float().cpu() for maps in network(picture.movedim(-1, 0)[None]))
-        if not coarse.shape[1] == tags.shape[1] == fine.shape[1] == len(_ORDER):
-            raise ConditionError(
-                f"The estimator has {fine.shape[1]} joints and {tags.shape[1]} tags; COCO's {len(_ORDER)} of each are "
-                "needed to tell people apart. Load one that was trained on COCO or Human-Art."
-            )
         height, width = picture.shape[:2]
-        people = group(coarse, tags, fine, threshold)
-        scale = torch.tensor([width / fine.shape[-1], height / fine.shape[-2], 1.0])
-        frames.append(from_coco_17(people * scale, width, height))
+        frames.append(from_coco_17(find_people(picture, network, threshold), width, height))
         progress()
     return frames
+
+
+def find_people(picture: Tensor, network: Callable[[Tensor], Maps], threshold: float = 0.1) -> Tensor:
+    """COCO's joints ``[people, 17, 3]`` of everybody in a picture ``[H, W, 3]`` in 0–1: x, y in pixels, score.
+
+    Args:
+        network, threshold: as in :func:`estimate_poses`.
+
+    Raises:
+        ConditionError: an estimator of other joints than COCO's 17.
+    """
+    coarse, tags, fine = (maps.float().cpu() for maps in network(picture.movedim(-1, 0)[None]))
+    if not coarse.shape[1] == tags.shape[1] == fine.shape[1] == len(_ORDER):
+        raise ConditionError(
+            f"The estimator has {fine.shape[1]} joints and {tags.shape[1]} tags; COCO's {len(_ORDER)} of each are "
+            "needed to tell people apart. Load one that was trained on COCO or Human-Art."
+        )
+    height, width = picture.shape[:2]
+    scale = torch.tensor([width / fine.shape[-1], height / fine.shape[-2], 1.0])
+    return group(coarse, tags, fine, threshold) * scale
 
 
 def group(coarse: Tensor, tags: Tensor, fine: Tensor, threshold: float = 0.1) -> Tensor:

@@ -99,6 +99,11 @@ def from_coco_17(people: Tensor, width: int, height: int) -> Frame:
     return Frame(points * points[..., 2:], width, height)
 
 
+def to_coco_17(people: Tensor) -> Tensor:
+    """COCO's points of OpenPose's ``[people, 18, 3]``, which have a neck besides."""
+    return people[:, list(_TO_COCO_17)]
+
+
 def to_pose_keypoint(frames: Sequence[Frame], layout: Layout = "OpenPose-18") -> list[dict[str, Any]]:
     """Frames as a POSE_KEYPOINT, with the body's points in the order of ``layout``; face and hands are not seen."""
     order = _TO_COCO_17 if layout == "COCO-17" else range(18)

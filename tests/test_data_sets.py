@@ -460,7 +460,7 @@ def test_fitting(tmp_path):
     squashed = FolderOfPeople(tmp_path, "64x32", "squash").record("anna_1").image
     assert squashed[2, 4].max() == 0 and tuple(squashed[2, 28]) == (200, 100, 50)
     assert read_picture(wide).shape == (40, 80, 3)
-    with pytest.raises(TrainingError, match="fit=pad or fit=squash"):
+    with pytest.raises(TrainingError, match="Give one of squash, pad, crop"):
         FolderOfPeople(tmp_path, "64x32", "stretch")
 
 

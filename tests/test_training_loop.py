@@ -8,22 +8,27 @@ import pytest
 import torch
 from reposedm_files import field_files
 from safetensors.torch import load_file
+from small_words import words_folder
 from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
 
+from devtools import untrained
 from model_patches.networks.map_former import GLOBAL
 from model_patches.networks.prior import PriorShape
 from model_patches.networks.resampler import ResamplerShape
+from training.crowds import Crowd
 from training.draws import Draws
 from training.examples import collate
 from training.loop import WEIGHTS, Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.diffusion import SmallUNet
+from training.methods.estimator import EstimatorOptions
 from training.methods.imagpose_options import IMAGPoseOptions
 from training.methods.mcld import MCLDOptions
 from training.methods.pcdms_inpainting import PCDMsInpaintingOptions
 from training.methods.pcdms_prior import PCDMsPriorOptions
 from training.methods.pcdms_stage import PCDMsStageOptions
 from training.methods.reposedm import RePoseDMOptions
+from training.methods.reposesd import RePoseSDOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
 
@@ -45,12 +50,16 @@ ALIGNED = {
 }
 OPTIONS = {
     "autoencoder": AutoencoderOptions(crop=(32, 16)),
+    "estimator": EstimatorOptions(shape=untrained.SMALL_ESTIMATOR, crowd=Crowd((64, 64), 2)),
     "truepose": TruePoseOptions(base=UNET, region_dim=REGION_DIM),
     "mcld": MCLDOptions(base=UNET, face_projector=FACE, pose_widths=(8, 8, 8, 16)),
     "pcdms_prior": PCDMsPriorOptions(PriorShape(REGION_DIM, 32, 2, 1, 36, 16, 16), 0.0, 1.0),
     "pcdms_inpainting": PCDMsInpaintingOptions(**STAGE, pose_widths=(8, 8, 8, 16)),
     "pcdms_refining": PCDMsStageOptions(**STAGE),
     "reposedm": RePoseDMOptions(**ALIGNED, **field_files()),
+    "reposesd": RePoseSDOptions(
+        base=UNET, generation=1, text=words_folder(REGION_DIM), field=0.5, rule="Eq. 14", **field_files()
+    ),
     "imagpose": IMAGPoseOptions(
         base=UNET,
         dino_dim=DINO_DIM,
@@ -99,7 +108,7 @@ def losses(folder: Path) -> list[float]:
 
 #: A run's method, people, and what its recipe changes.
 RUNS = {
-    **{method: (method, NoisePeople, {}) for method in OPTIONS if method != "imagpose"},
+    **{method: (method, NoisePeople, {}) for method in OPTIONS if method not in ("imagpose", "reposesd")},
     "imagpose": ("imagpose", NoiseViews, VIEWS),
     "muon, three targets a source": (
         "truepose",

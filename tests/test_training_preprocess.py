@@ -317,7 +317,7 @@ def test_networks_that_cannot_be_read(tmp_path):
 
 def test_steps_by_name():
     assert in_order(["texture", "keypoints", "iuv", "iuv"]) == ["keypoints", "iuv", "texture"]
-    with pytest.raises(TrainingError, match="'depth' is no step. The steps are keypoints, parsing"):
+    with pytest.raises(TrainingError, match="'depth' is no step. The steps are keypoints, people, parsing"):
         in_order(["depth"])
     assert possible_steps(Setup(), ()) == ["keypoints", "parsing", "face_box"]
     assert possible_steps(Setup(), ("iuv",)) == ["keypoints", "parsing", "face_box", "texture"]

@@ -1,4 +1,4 @@
-"""A record's pose as a frame of one person, and as a picture, the very one that the node Draw Pose makes of it."""
+"""A record's poses as frames and as pictures, the very ones that the node Draw Pose makes of them."""
 
 import numpy as np
 import torch
@@ -6,19 +6,32 @@ import torch
 from preprocessors.keypoints import Frame
 from preprocessors.skeleton import draw
 
+from .data.records import Record, everybody
+from .errors import TrainingError
 
-def person_frame(keypoints: np.ndarray | None, size: tuple[int, int]) -> Frame:
-    """The person on the picture's canvas.
 
-    Args:
-        keypoints: ``[18, 3]``, as records have them; None is nobody.
-        size: height and width of the picture they are pixels of.
-    """
-    height, width = size
-    people = torch.zeros(0, 18, 3) if keypoints is None else torch.tensor(keypoints, dtype=torch.float32)[None]
-    return Frame(people, width, height)
+def people_frame(record: Record) -> Frame | None:
+    """Everybody's keypoints, on the picture's canvas; None where nothing is known of who is in it."""
+    people = everybody(record)
+    height, width = record.image.shape[:2]
+    return None if people is None else Frame(torch.tensor(people, dtype=torch.float32), width, height)
 
 
 def drawn_pose(frame: Frame) -> np.ndarray:
     """A frame's skeletons on black, uint8 ``[H, W, 3]`` of the canvas's size."""
     return (draw([frame], frame.width, frame.height)[0] * 255).round().to(torch.uint8).numpy()
+
+
+def drawn_people(record: Record) -> np.ndarray:
+    """Everybody's skeletons on black, at the picture's size, uint8 ``[H, W, 3]``.
+
+    Raises:
+        TrainingError: nothing is known of who is in the picture.
+    """
+    frame = people_frame(record)
+    if frame is None:
+        raise TrainingError(
+            f"The record '{record.name}' has no 'keypoints', of which a pose is drawn. Compute them once for the whole "
+            "data set: python dev.py training preprocess SOURCE OUT --steps keypoints"
+        )
+    return drawn_pose(frame)

@@ -31,9 +31,9 @@ from preprocessors.errors import ConditionError
 
 from .data.records import People
 from .errors import INTERRUPTED, TrainingError
-from .evaluation import face_metric, inception, perceptual
+from .evaluation import face_metric, inception, people_metric, perceptual
 from .evaluation.chosen import chosen_predictors
-from .evaluation.columns import LeftOut, PairMetric
+from .evaluation.columns import LeftOut, PairMetric, SetMetric
 from .evaluation.detail_metrics import DETAIL_METRICS
 from .evaluation.pixel_metrics import PIXEL_METRICS
 from .evaluation.pose_metric import PoseError
@@ -127,10 +127,26 @@ def _evaluation(options: argparse.Namespace, protocol: Protocol, people: People)
     else:
         left_out.append(face_metric.WITHOUT)
     metrics.append(PoseError())
+    set_metrics: list[SetMetric] = []
+    if options.estimator:
+        set_metrics.append(
+            people_metric.load_people_metric(options.estimator.expanduser(), options.estimator_side, device)
+        )
+    else:
+        left_out.append(people_metric.WITHOUT)
     pairs = choose_pairs(people.pairs, options.pairs, options.seed)
     real = open_data(options.real) if options.real else None
     return Evaluation(
-        protocol, people, pairs, metrics, features, real, left_out, batch=options.batch, shown=options.rows
+        protocol,
+        people,
+        pairs,
+        metrics,
+        features,
+        real,
+        left_out,
+        batch=options.batch,
+        shown=options.rows,
+        set_metrics=set_metrics,
     )
 
 
@@ -160,7 +176,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     networks.add_argument("--lpips-weights", type=Path, metavar="F", help="torchvision's alexnet-owt-*.pth")
     networks.add_argument("--inception-weights", type=Path, metavar="F", help="torchvision's inception_v3_google-*.pth")
     networks.add_argument("--face-pack", type=Path, metavar="DIR", help="insightface's buffalo_s, unpacked")
-    networks.add_argument("--device", help="of LPIPS and Inception; cuda where there is one")
+    networks.add_argument("--estimator", type=Path, metavar="F", help="a pose estimator that finds people")
+    networks.add_argument(
+        "--estimator-side", type=_count, metavar="N", help="shorter side of what it sees; the pictures' own without"
+    )
+    networks.add_argument("--device", help="of LPIPS, Inception and the estimator; cuda where there is one")
     models = parser.add_argument_group("trained models")
     models.add_argument("--autoencoder", type=Path, metavar="F", help="the one they were trained with")
     models.add_argument(

@@ -15,9 +15,9 @@ from model_patches.guidance.pose_interaction_field import Rule, shift
 
 from .autoencoders import Autoencoder
 from .data.records import Record
-from .drawn_pose import drawn_pose
+from .drawn_pose import drawn_people
 from .errors import TrainingError
-from .methods.base import Batch, Sampler, frame_of, tensor
+from .methods.base import Batch, Sampler, tensor
 from .methods.diffusion import Diffusion
 from .sampling import load_method
 from .seen_poses import SeenPoses, load_estimator
@@ -57,7 +57,8 @@ class FieldGuided(Sampler):
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
         """As the method reads it, and the pose."""
-        return self.method.read_target(record) | {"field_pose": tensor(drawn_pose(frame_of(record)))}
+        drawn = drawn_people(record)
+        return self.method.read_target(record) | {"field_pose": tensor(drawn)}
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:

@@ -1,9 +1,10 @@
 """Computes what is known of every picture, once: ``python -m training.preprocess SOURCE OUT``.
 
 SOURCE is ``synthetic:identities=100``, ``deepfashion:FOLDER,split=train,size=512x352``, ``market1501:FOLDER``,
-``folder:FOLDER,size=512x352``, ``stored:FOLDER`` (another run's OUT, to add steps to), ``mirrored:FOLDER`` (the same,
-and every picture's mirror image), or a YAML file with ``kind:``, ``root:`` and the options. OUT is a new folder, or
-that of a run that was stopped: the same command goes on with it, and does only what is left.
+``folder:FOLDER,size=512x352``, ``captioned:FOLDER,size=512x512``, ``stored:FOLDER`` (another run's OUT, to add steps
+to), ``mirrored:FOLDER`` (the same, and every picture's mirror image), or a YAML file with ``kind:``, ``root:`` and the
+options. OUT is a new folder, or that of a run that was stopped: the same command goes on with it, and does only what is
+left.
 """
 
 import argparse

@@ -20,7 +20,8 @@ class FolderOfPeople:
         root: has a folder for each person; or pictures named ``anna_1.jpg``, where ``anna`` is the person: the name
             before its last ``_`` or ``-``. Both may be.
         size: of the records, height × width; None leaves pictures at their own, which training cannot batch.
-        fit: how pictures of another aspect get that size: "pad", white beside them; or "squash".
+        fit: how pictures of another aspect get that size: "pad", white beside them; "crop", their middle;
+            or "squash".
 
     Raises:
         TrainingError: no two pictures of anybody, or two files that differ in their ending only.
@@ -29,7 +30,7 @@ class FolderOfPeople:
     def __init__(self, root: str | Path, size: str | None = None, fit: Fit = "pad") -> None:
         root, self.size, self.fit = Path(root), parse_size(size), fit
         if fit not in FITS:
-            raise TrainingError(f"fit={fit} is not known. Give fit=pad or fit=squash.")
+            raise TrainingError(f"fit={fit} is not known. Give one of {', '.join(FITS)}.")
         if not root.is_dir():
             raise TrainingError(f"There is no folder '{root}'.")
         found: list[tuple[str, str, Path]] = []

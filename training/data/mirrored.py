@@ -63,8 +63,8 @@ def _map(values: np.ndarray, width: int) -> np.ndarray:
 
 def _points(points: np.ndarray, width: int) -> np.ndarray:
     """A joint that is missing stays at zero."""
-    x = np.where(points[:, 2] > 0, width - 1 - points[:, 0], points[:, 0])
-    return np.concatenate([x[:, None], points[:, 1:]], 1).astype(points.dtype)
+    x = np.where(points[..., 2] > 0, width - 1 - points[..., 0], points[..., 0])
+    return np.concatenate([x[..., None], points[..., 1:]], -1).astype(points.dtype)
 
 
 def _box(box: np.ndarray, width: int) -> np.ndarray:
@@ -76,5 +76,6 @@ _MIRRORED: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "parsing": _map,
     "iuv": _map,
     "keypoints": _points,
+    "people": _points,
     "face_box": _box,
 }

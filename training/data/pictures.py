@@ -13,9 +13,9 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 #: Height and width in pixels.
 Size = tuple[int, int]
 #: How a picture of another aspect gets its size: stretched, as the published data sets are; or whole, in its own
-#: aspect, with white beside it.
-Fit = Literal["squash", "pad"]
-FITS: tuple[Fit, ...] = ("squash", "pad")
+#: aspect, with white beside it; or its middle, in its own aspect.
+Fit = Literal["squash", "pad", "crop"]
+FITS: tuple[Fit, ...] = ("squash", "pad", "crop")
 #: Kinds of pictures with more than eight bits, in Pillow's words; all are grey.
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 #: The largest value of whole numbers of 8, 16 and 32 bits.
@@ -91,9 +91,29 @@ def read_picture(file: Path, size: Size | None = None, fit: Fit = "squash", side
     if size is not None and picture.size != size[::-1]:
         if fit == "pad":
             picture = ImageOps.pad(picture, size[::-1], Image.Resampling.BICUBIC, color=(255, 255, 255))
+        elif fit == "crop":
+            picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BICUBIC)
         else:
             picture = picture.resize(size[::-1], Image.Resampling.BICUBIC)
     return np.asarray(picture)
+
+
+def picture_size(file: Path) -> Size:
+    """A picture's own height and width, as its camera says it stands.
+
+    Raises:
+        TrainingError: the file is no picture, or cut short.
+    """
+    return _read(file, lambda opened: opened).size[::-1]
+
+
+def placed(picture: Size, size: Size, fit: Fit) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Where :func:`read_picture` puts a picture: by what its height and width are multiplied, and where its first row
+    and column come to lie."""
+    scales = tuple(wanted / own for wanted, own in zip(size, picture, strict=True))
+    if fit != "squash":
+        scales = ((min if fit == "pad" else max)(scales),) * 2
+    return scales, tuple((wanted - own * scale) / 2 for wanted, own, scale in zip(size, picture, scales, strict=True))
 
 
 def read_map(file: Path, size: Size, sides: float = 0) -> np.ndarray:

@@ -11,12 +11,15 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ..errors import TrainingError
+
 #: Everything a record can hold besides its picture. Arrays; units and shapes:
 #:
 #: ============== ============================================================================================
 #: parsing        uint8 ``[H, W]``, labels of :mod:`preprocessors.labels`, 0 = background
 #: iuv            uint8 ``[H, W, 3]``, DensePose's I in 0–24, U and V times 255
 #: keypoints      float32 ``[18, 3]``, OpenPose-18 in pixels of the picture: x, y, and 1 seen, 0.5 hidden, 0 missing
+#: people         float32 ``[P, 18, 3]``, everybody's keypoints, where the picture may show several people or nobody
 #: face_box       float32 ``[4]``, left, top, right, bottom in pixels; absent where no face is seen
 #: face           float32 ``[D]``, identity embedding, not normalised; absent where no face is seen
 #: texture        uint8 ``[S, S, 3]``, the texture map
@@ -29,6 +32,7 @@ import numpy as np
 #: coarse         uint8 ``[H, W, 3]``, what another model made of the picture's person, from another picture of theirs
 #: coarse_latent  float32 ``[C, h, w]``, that in the UNet's scale
 #: dino           float16 ``[257, D]``, DINOv2's tokens of the picture
+#: caption        uint8 ``[N]``, what the picture shows in words, in UTF-8
 #: clip           float32 ``[D]``, CLIP embedding of the picture
 #: texture_clip   float32 ``[D]``, CLIP embedding of the texture map
 #: regions        float32 ``[labels, D]``, CLIP embedding of every label's crop; zeros where a label is absent
@@ -37,6 +41,7 @@ FIELDS = (
     "parsing",
     "iuv",
     "keypoints",
+    "people",
     "face_box",
     "face",
     "texture",
@@ -49,6 +54,7 @@ FIELDS = (
     "coarse",
     "coarse_latent",
     "dino",
+    "caption",
     "clip",
     "texture_clip",
     "regions",
@@ -72,6 +78,41 @@ class Record:
     outfit: str
     image: np.ndarray
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def everybody(record: Record) -> np.ndarray | None:
+    """Keypoints ``[P, 18, 3]`` of everybody in a picture; None where nothing is known of them."""
+    people, alone = record.fields.get("people"), record.fields.get("keypoints")
+    if people is not None:
+        return people
+    return None if alone is None else alone[None][: int(alone[:, 2].any())]
+
+
+def largest(people: np.ndarray) -> np.ndarray:
+    """Keypoints ``[18, 3]`` of whoever of ``[P, 18, 3]`` has the longest diagonal; zeros where there is nobody."""
+    if not len(people):
+        return np.zeros((18, 3), np.float32)
+    return max(people, key=lambda points: float(np.linalg.norm(np.ptp(points[points[:, 2] > 0, :2], 0))))
+
+
+def from_text(text: str) -> np.ndarray:
+    """A caption as a field, uint8 ``[N]``."""
+    return np.array(list(text.encode()), np.uint8)
+
+
+def caption_of(record: Record) -> str:
+    """What a picture shows in words.
+
+    Raises:
+        TrainingError: the data set does not know it.
+    """
+    caption = record.fields.get("caption")
+    if caption is None:
+        raise TrainingError(
+            f"The record '{record.name}' has no caption. Make the data set of a folder that has them: python dev.py "
+            "training preprocess captioned:FOLDER OUT"
+        )
+    return np.asarray(caption).astype(np.uint8).tobytes().decode()
 
 
 class Pair(NamedTuple):

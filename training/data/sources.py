@@ -21,6 +21,7 @@ KINDS = {
     "deepfashion": (".deepfashion", "DeepFashion", True),
     "market1501": (".market1501", "Market1501", True),
     "folder": (".folder", "FolderOfPeople", True),
+    "captioned": (".captioned", "CaptionedPictures", True),
     "stored": (".store", "StoredPeople", True),
     "mirrored": (".mirrored", "MirroredPeople", True),
 }

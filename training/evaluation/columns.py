@@ -1,8 +1,8 @@
 """What tables know of a figure, and what a metric is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -43,6 +43,29 @@ class PairMetric(Protocol):
 
     def measure(self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """Figures by key of every pair (source, target) and result uint8 ``[H, W, 3]``; NaN where undefined."""
+
+
+class SetMetric(Protocol):
+    """Looks at every pair by itself, and measures them all together.
+
+    Attributes:
+        columns: figures of pairs.
+        set_columns: figures of all of them.
+        needs: as of a :class:`PairMetric`.
+    """
+
+    columns: Sequence[Column]
+    set_columns: Sequence[Column]
+    needs: str
+
+    def look(self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> list[Any]:
+        """What is kept of every pair (source, target) and result uint8 ``[H, W, 3]``."""
+
+    def of_pair(self, kept: Any) -> Mapping[str, float]:
+        """Figures of a pair by key; NaN where undefined."""
+
+    def of_set(self, kept: Sequence[Any]) -> Mapping[str, float]:
+        """Figures of all pairs by key; NaN where undefined."""
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,9 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
     """What is missing and why, and what else a reader must know of the figures."""
     defined = {key for row in rows for key in row.figures}
     notes = [f"{missing.title}: not measured. {missing.how}" for missing in evaluation.left_out]
-    for metric in evaluation.metrics:
-        absent = [column.title for column in metric.columns if column.shown and column.key not in defined]
+    for metric in (*evaluation.metrics, *evaluation.set_metrics):
+        columns = (*metric.columns, *getattr(metric, "set_columns", ()))
+        absent = [column.title for column in columns if column.shown and column.key not in defined]
         if absent:
             notes.append(f"{', '.join(absent)}: undefined here; {metric.needs}.")
     if evaluation.inception:

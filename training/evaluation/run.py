@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..data.records import Pair, People, Record
 from ..errors import TrainingError
-from .bootstrap import confidence_interval
-from .columns import Column, LeftOut, PairMetric
+from .bootstrap import confidence_interval, set_intervals
+from .columns import Column, LeftOut, PairMetric, SetMetric
 from .image_metrics import frechet_distance
 from .inception import COLUMNS, Inception
 from .kernel_distance import kernel_distance, kernel_interval
@@ -43,6 +44,7 @@ class Outcome:
         pictures: the first pairs' results.
         sizes: heights and widths that occur.
         identities: who is in each pair.
+        kept: what each metric of the set keeps of every pair.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Outcome:
     pictures: list[np.ndarray]
     sizes: set[tuple[int, int]]
     identities: list[str]
+    kept: Sequence[list[Any]] = ()
 
 
 @dataclass(eq=False)
@@ -66,6 +69,7 @@ class Evaluation:
         left_out: metrics that cannot be measured.
         batch: pairs a predictor is given at once.
         shown: how many of the first pairs' results are kept for a contact sheet.
+        set_metrics: of all pairs together.
     """
 
     protocol: Protocol
@@ -77,12 +81,15 @@ class Evaluation:
     left_out: Sequence[LeftOut] = ()
     batch: int = 8
     shown: int = 12
+    set_metrics: Sequence[SetMetric] = ()
     _real_features: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def columns(self) -> list[Column]:
         """Every figure that is measured, in the order of tables."""
-        return [*(COLUMNS if self.inception else ()), *(column for metric in self.metrics for column in metric.columns)]
+        of_pairs = (column for metric in (*self.metrics, *self.set_metrics) for column in metric.columns)
+        of_sets = (column for metric in self.set_metrics for column in metric.set_columns)
+        return [*(COLUMNS if self.inception else ()), *of_pairs, *of_sets]
 
     def run(self, name: str, predictor: Predictor, progress: Callable[[int], object] = lambda count: None) -> Outcome:
         """One predictor over all pairs; ``progress`` is told how many were done.
@@ -91,28 +98,39 @@ class Evaluation:
             TrainingError: the predictor gives something else than pictures of the targets' sizes.
         """
         rows: list[dict[str, float]] = []
+        kept: list[list[Any]] = [[] for _ in self.set_metrics]
         features, pictures, sizes, identities = [], [], set(), []
         for start in range(0, len(self.pairs), self.batch):
             names = self.pairs[start : start + self.batch]
             pairs = [(self.people.record(pair.source), self.people.record(pair.target)) for pair in names]
             made = predictor.predict(pairs)
             _check(name, pairs, made)
-            rows += self._measure(pairs, made)
+            looked = [metric.look(pairs, made) for metric in self.set_metrics]
+            rows += self._measure(pairs, made, looked)
+            for theirs, new in zip(kept, looked, strict=True):
+                theirs += new
             if self.inception:
                 features.append(self.inception.features(made))
             pictures += made[: max(0, self.shown - len(pictures))]
             identities += [target.identity for _, target in pairs]
             sizes |= {picture.shape[:2] for picture in made}
             progress(len(pairs))
-        values = {column.key: np.array([row[column.key] for row in rows]) for m in self.metrics for column in m.columns}
+        values = {
+            column.key: np.array([row[column.key] for row in rows])
+            for metric in (*self.metrics, *self.set_metrics)
+            for column in metric.columns
+        }
         for metric in self.metrics:
             for column in metric.columns:
                 values[column.key][counted(len(rows), metric.batch) :] = np.nan
-        return Outcome(name, values, np.concatenate(features) if features else None, pictures, sizes, identities)
+        return Outcome(name, values, np.concatenate(features) if features else None, pictures, sizes, identities, kept)
 
     def figures(self, outcome: Outcome) -> dict[str, Figure]:
         """By column, where anything is defined."""
-        return (self._set_figures(outcome.features) if outcome.features is not None else {}) | means(outcome)
+        found = self._inception_figures(outcome.features) if outcome.features is not None else {}
+        for metric, kept in zip(self.set_metrics, outcome.kept, strict=True):
+            found |= _set_figures(metric, kept, outcome.identities)
+        return found | means(outcome)
 
     def real_features(self, progress: Callable[[int], object] = lambda count: None) -> np.ndarray:
         """Of the pictures that FID and KID compare with; computed once."""
@@ -130,14 +148,19 @@ class Evaluation:
         names = list(self.real.names) if self.real else list(dict.fromkeys(pair.target for pair in self.pairs))
         return names[: counted(len(names), self.protocol.inception_batch)]
 
-    def _measure(self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> list[dict[str, float]]:
+    def _measure(
+        self, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray], looked: Sequence[list[Any]]
+    ) -> list[dict[str, float]]:
         rows: list[dict[str, float]] = [{} for _ in pairs]
         for metric in self.metrics:
             for row, found in zip(rows, metric.measure(pairs, made), strict=True):
                 row.update(found)
+        for metric, kept in zip(self.set_metrics, looked, strict=True):
+            for row, each in zip(rows, kept, strict=True):
+                row.update(metric.of_pair(each))
         return rows
 
-    def _set_figures(self, features: np.ndarray) -> dict[str, Figure]:
+    def _inception_figures(self, features: np.ndarray) -> dict[str, Figure]:
         """FID, which has no interval: its bias changes with every resample. KID, times 1000."""
         made = features[: counted(len(features), self.protocol.inception_batch)]
         real = self.real_features()
@@ -164,6 +187,15 @@ def means(outcome: Outcome) -> dict[str, Figure]:
     return found
 
 
+def _set_figures(metric: SetMetric, kept: Sequence[Any], identities: Sequence[str]) -> dict[str, Figure]:
+    """Figures of all pairs together, where they are defined."""
+    found = {key: value for key, value in metric.of_set(kept).items() if not np.isnan(value)}
+    if not found:
+        return {}
+    intervals = set_intervals(kept, metric.of_set, _groups(identities) or range(len(kept)))
+    return {key: Figure(value, *intervals[key], len(kept)) for key, value in found.items()}
+
+
 def differences(outcome: Outcome, reference: Outcome) -> dict[str, Figure]:
     """How much higher one predictor's figures are than another's, pair by pair: the choice of the pairs, which moves
     both, cancels."""
@@ -183,9 +215,12 @@ def _figure(values: np.ndarray, identities: Sequence[str]) -> Figure:
     """A perfect picture's PSNR is infinite, and so is then the mean."""
     if np.isinf(values).any():
         return Figure(float("inf"), float("nan"), float("nan"), len(values))
-    # One person's pairs are alike: people are drawn whole, where there are several.
-    groups = identities if len(set(identities)) > 1 else None
-    return Figure(float(values.mean()), *confidence_interval(values, groups=groups), len(values))
+    return Figure(float(values.mean()), *confidence_interval(values, groups=_groups(identities)), len(values))
+
+
+def _groups(identities: Sequence[str]) -> Sequence[str] | None:
+    """One person's pairs are alike: people are drawn whole, where there are several."""
+    return identities if len(set(identities)) > 1 else None
 
 
 def _check(name: str, pairs: Sequence[tuple[Record, Record]], made: Sequence[np.ndarray]) -> None:

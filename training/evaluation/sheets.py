@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..data.records import Record
-from ..drawn_pose import drawn_pose, person_frame
+from ..drawn_pose import drawn_pose, people_frame
 
 #: Height of a picture, width of the space around it, height of a caption and its letters, in pixels.
 CELL, GAP, CAPTION, LETTERS = 256, 6, 20, 12
@@ -51,8 +51,9 @@ def contact_sheet(
 
 
 def pose_picture(target: Record) -> np.ndarray:
-    """The target's skeleton on black, uint8 ``[H, W, 3]``; all black where its keypoints are not known."""
-    return drawn_pose(person_frame(target.fields.get("keypoints"), target.image.shape[:2]))
+    """The target's skeletons on black, uint8 ``[H, W, 3]``; all black where its keypoints are not known."""
+    frame = people_frame(target)
+    return np.zeros_like(target.image) if frame is None else drawn_pose(frame)
 
 
 def _fit(picture: np.ndarray) -> Image.Image:

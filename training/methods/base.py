@@ -16,7 +16,6 @@ from preprocessors.published_skeleton import STYLES, draw_frame
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
-from ..drawn_pose import person_frame
 from ..draws import Draws
 from ..errors import TrainingError
 
@@ -118,7 +117,8 @@ def tensor(value: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
 
 def frame_of(record: Record) -> Frame:
     """The person's keypoints, on the picture's canvas."""
-    return person_frame(field(record, "keypoints"), record.image.shape[:2])
+    height, width = record.image.shape[:2]
+    return Frame(tensor(field(record, "keypoints"), torch.float32)[None], width, height)
 
 
 def skeleton(record: Record, style: str) -> Tensor:

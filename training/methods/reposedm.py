@@ -5,49 +5,37 @@ beside the noise. Both are dropped together (section 3.4). Ablations of its Tabl
 :class:`RePoseDMOptions`.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from model_patches.guidance.pose_interaction_field import Rule
 from model_patches.networks.map_former import GLOBAL, AlignmentShape, are_regions
 from model_patches.networks.reposedm import Aligned, RePoseDMShape
 from model_patches.networks.reposedm import RePoseDM as Modules
 from model_patches.sites import Site
 from model_patches.weight_kinds.reposedm import FAMILY, reposedm_metadata
 
-from ..autoencoders import load_autoencoder
 from ..correspondence import Correspondence, Looking, Surface, grid_of
 from ..data.records import Record
 from ..diffusers_binding import watched
-from ..drawn_pose import drawn_pose
 from ..draws import Draws
-from ..errors import TrainingError
 from ..flow_supervision import flow_error, wanted_flow
 from ..learned_variance import variational_bound
 from ..objectives import Schedule, dropped
-from ..seen_poses import SeenPoses, load_estimator
-from ..taught_field import TaughtField
-from .base import Batch, field, frame_of, of_targets, tensor
-from .diffusion import Diffusion, DiffusionOptions
+from .base import Batch, field, of_targets, tensor
+from .field_taught import FieldOptions, FieldTaught
 from .one_unet import take_tensors, tensors_of
 
 
 @dataclass(frozen=True)
-class RePoseDMOptions(DiffusionOptions):
+class RePoseDMOptions(FieldOptions):
     """Where the paper is silent, values are of PIDM, which it builds on, or of the alignment's nearest relative.
 
     Attributes:
-        align: whether the source is aligned with the pose; False is a plain encoder of it (B1, with ``field`` 0).
-        field: s of gradient guidance in the loss; 0 leaves it out (B2).
-        field_share: share of steps in which it is computed; ours, where an estimator takes longer than the UNet.
-        rule: of its scale over the noise; "relative" is a share of what the prediction is wrong by.
-        estimator, decoder: a pose estimator's file and the latents' autoencoder, for gradient guidance.
-        drop: p, share of rows that train the null condition.
+        align: whether the source is aligned with the pose; False is a plain encoder of it (B1, with ``field`` 0; B2 is
+            ``field`` 0 alone).
         features, hidden, radius, regions: see :class:`AlignmentShape`.
         octaves: of positions beside the tokens; ours, as cross-attention does not know where a token lies.
         learned_variance: whether the UNet learns the noise's variance beside (Eq. 4), for samplers of others.
@@ -59,12 +47,6 @@ class RePoseDMOptions(DiffusionOptions):
     steps: int = 50
     guidance: float = 2.0
     align: bool = True
-    field: float = 1e-6
-    field_share: float = 1.0
-    rule: Rule = "Eq. 15"
-    estimator: Path | None = None
-    decoder: Path | None = None
-    drop: float = 0.1
     features: int = AlignmentShape.width
     hidden: int = AlignmentShape.hidden
     radius: int = AlignmentShape.radius
@@ -79,8 +61,7 @@ class RePoseDMOptions(DiffusionOptions):
             raise ValueError(
                 "RePoseDM's nodes sample under a linear schedule, of ε, or of v with zero_snr: choose one of the two."
             )
-        if self.field and self.rule == "Eq. 15" and schedule.zero_snr:
-            raise ValueError("Eq. 15 grows without bound under zero_snr: choose the rule 'Eq. 14' or 'relative'.")
+        super().__post_init__()
         if self.learned_variance and schedule.prediction != "epsilon":
             raise ValueError("A variance is learned beside ε alone: set learned_variance to false.")
         if not are_regions(self.regions):
@@ -89,7 +70,7 @@ class RePoseDMOptions(DiffusionOptions):
             raise ValueError("Without an alignment there is no flow to teach: set flow to 0.")
 
 
-class RePoseDM(Diffusion):
+class RePoseDM(FieldTaught):
     """The source's features come warped into the pose."""
 
     name = "reposedm"
@@ -112,22 +93,6 @@ class RePoseDM(Diffusion):
         """What is trained beside the UNet."""
         return self.modules_
 
-    @functools.cached_property
-    def taught_field(self) -> TaughtField:
-        """Gradient guidance; its networks are read when it is first asked for.
-
-        Raises:
-            TrainingError: they are not given, or cannot be read.
-        """
-        options = self.options
-        if options.estimator is None or options.decoder is None:
-            raise TrainingError(
-                "Gradient guidance looks at pictures with a pose estimator: give options.estimator (a file of Load "
-                "Pose Estimator) and options.decoder (the latents' autoencoder), or set options.field to 0."
-            )
-        seen = SeenPoses(load_estimator(options.estimator), load_autoencoder(options.decoder))
-        return TaughtField(seen, options.rule, options.field)
-
     @property
     def _by_surface(self) -> bool:
         """Whether DensePose teaches anything."""
@@ -141,12 +106,10 @@ class RePoseDM(Diffusion):
         return read
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        read = super().read_target(record) | {"pose_latent": tensor(field(record, "pose_latent"), torch.float32)}
+        read = super().read_target(record)
         if self._by_surface:
             read["target_parsing"] = tensor(field(record, "parsing"), torch.uint8)
             read["target_iuv"] = tensor(field(record, "iuv"), torch.uint8)
-        if self.options.field:
-            read["skeleton"] = tensor(drawn_pose(frame_of(record)))
         return read
 
     def aligned(self, batch: Batch) -> Aligned:
@@ -185,18 +148,6 @@ class RePoseDM(Diffusion):
         if self.options.field and draws.shared_uniform() < self.options.field_share:
             prediction = self.guided_by_field(batch, prediction, truth, timesteps, ~drop)
         return self.losses(batch, prediction, truth, self.row_weights(timesteps)) | terms
-
-    def guided_by_field(
-        self, batch: Batch, prediction: Tensor, truth: Tensor, timesteps: Tensor, keep: Tensor
-    ) -> Tensor:
-        """ε̃_θ of Eq. 3 and 15, of the rows ``keep``; the others have no pose to be compared with."""
-        taught = self.taught_field
-        if not keep.any():
-            return prediction
-        alphas = self.noise.alphas_cumprod.to(timesteps.device)[timesteps]
-        kind = self.options.schedule.prediction
-        moved = taught.shift((truth - prediction)[keep], alphas[keep], kind, batch["skeleton"][keep])
-        return prediction.index_add(0, keep.nonzero().flatten(), moved.to(prediction.dtype))
 
     def _predicted(
         self, batch: Batch, noisy: Tensor, timesteps: Tensor, pose: Tensor, context: Tensor

@@ -17,7 +17,7 @@ from preprocessors.labels import LIP_20, Parsing
 from ..autoencoders import Autoencoder, load_autoencoder
 from ..data.pictures import STRIDE
 from ..data.records import Record
-from ..drawn_pose import drawn_pose, person_frame
+from ..drawn_pose import drawn_people
 from ..errors import TrainingError
 from .clip import ClipVision, clip_pixels, load_clip_vision
 from .dino import Dino as DinoEncoder
@@ -77,14 +77,16 @@ class JointLatent(Latent):
 
 
 class PoseLatent(Latent):
-    """Latents of the pictures' poses, drawn as the node Draw Pose draws them, as RePoseDM sees them (section 3.1)."""
+    """Latents of the pictures' poses, drawn as the node Draw Pose draws them, as RePoseDM sees them (section 3.1).
+
+    Everybody's in one drawing, where the data know of several.
+    """
 
     needs, gives, by_name = ("keypoints",), ("pose_latent",), True
 
     def __call__(self, records: Sequence[Record]) -> list[Fields]:
         check_sides(records)
-        frames = [person_frame(record.fields["keypoints"], record.image.shape[:2]) for record in records]
-        drawn = [drawn_pose(frame) for frame in frames]
+        drawn = [drawn_people(record) for record in records]
         return [{"pose_latent": latent} for latent in by_size(drawn, self._encode)]
 
 

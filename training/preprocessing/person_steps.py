@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data.records import Record
+from ..data.records import Record, largest
 from .step import Fields, Setup, SingleStep, tensor
 
 
@@ -22,6 +22,20 @@ class Keypoints(SingleStep):
         (frame,) = detect_poses(tensor(record.image), on_no_person="skip", on_several="largest")
         points = frame.people[0] if len(frame.people) else torch.zeros(18, 3)
         return {"keypoints": (points * (points[:, 2:] > 0)).numpy()}
+
+
+class People(SingleStep):
+    """BlazePose once more: everybody's points, and the largest person's."""
+
+    gives, by_name = ("people", "keypoints"), True
+
+    def one(self, record: Record) -> Fields:
+        from preprocessors.people import detect_poses
+
+        (frame,) = detect_poses(tensor(record.image), on_no_person="skip", on_several="all")
+        people = (frame.people * (frame.people[..., 2:] > 0)).numpy()
+        people = people[people[..., 2].any(1)]
+        return {"people": people, "keypoints": largest(people)}
 
 
 class Parse(SingleStep):

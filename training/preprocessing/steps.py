@@ -16,12 +16,13 @@ from .embedding_steps import (
     TextureLatent,
     ViewsLatent,
 )
-from .person_steps import Face, FaceBox, Iuv, Keypoints, Parse, Texture
+from .person_steps import Face, FaceBox, Iuv, Keypoints, Parse, People, Texture
 from .step import Step
 
 #: In an order in which each finds what it needs.
 STEPS: dict[str, type[Step]] = {
     "keypoints": Keypoints,
+    "people": People,
     "parsing": Parse,
     "iuv": Iuv,
     "face_box": FaceBox,
