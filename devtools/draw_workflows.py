@@ -4,17 +4,32 @@ import json
 from pathlib import Path
 
 from .client import Client
-from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, DEMO_STEPS, fitted_photo
 from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_preprocess import preprocess
-from .draw_reposedm import repose_text_to_image, reposedm
+from .draw_reposedm import repose_text_to_image
 from .graph_drawing import Drawn, Graph, from_hub
 from .host import ROOT
 from .say import say
 from .server import Server
+
+
+def fitted_photo(graph: Graph, title: str, photo: str, width: int, height: int) -> tuple[Drawn, Drawn]:
+    """A photo, and the same at the model's size."""
+    loaded = graph.add(0, "LoadImage", title, image=photo)
+    fitted = graph.add(
+        1,
+        "ImageScale",
+        f"{title}, at the model's size",
+        image=loaded["IMAGE"],
+        upscale_method="lanczos",
+        width=width,
+        height=height,
+        crop="center",
+    )
+    return loaded, fitted
 
 
 def photos(graph: Graph, source: str, pose: str, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
@@ -38,6 +53,11 @@ def demo_model(graph: Graph) -> dict[str, tuple]:
         "VAE": vae["VAE"],
         "CLIP_VISION": vision["CLIP_VISION"],
     }
+
+
+#: What the demo weights were trained at, and how their results were measured.
+DEMO_SIZE = {"width": 96, "height": 128}
+DEMO_STEPS, DEMO_GUIDANCE = 25, 1.5
 
 
 def truepose(info: dict) -> Graph:
@@ -293,7 +313,6 @@ GRAPHS = {
     "pcdms_refine": pcdms_refine,
     "imagpose": imagpose,
     "imagpose_many_sources": imagpose_many_sources,
-    "reposedm": reposedm,
     "repose_text_to_image": repose_text_to_image,
 }
 
