@@ -12,14 +12,14 @@ from reposedm_files import field_files
 from safetensors.torch import load_file
 from small_words import LENGTH, words_folder
 from test_training_loop import OPTIONS, recipe
-from training_people import REGION_DIM, NoisePeople, store
+from training_people import REGION_DIM, NoisePeople, SpokenPeople, store
 
 from model_patches.networks.higherhrnet import sized_for
 from preprocessors.keypoints import Frame, to_pose_keypoint
 from training.captions import load_words
 from training.data.captioned import CaptionedPictures
 from training.data.mirrored import MirroredPeople
-from training.data.records import Pair, Record, caption_of, everybody, from_text, largest
+from training.data.records import Record, caption_of, everybody, from_text, largest
 from training.data.sources import open_people
 from training.data.store import StoredPeople
 from training.drawn_pose import drawn_people
@@ -38,20 +38,6 @@ from training.sampling import load_method, load_predictor, read_pairs
 def with_gradients():
     with torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-class SpokenPeople(NoisePeople):
-    """Pictures of nothing with two people's poses each, in words, paired with themselves."""
-
-    def __init__(self, count: int = 4) -> None:
-        super().__init__(count)
-        self.pairs = [Pair(name, name) for name in self.names]
-
-    def record(self, name: str) -> Record:
-        record = super().record(name)
-        people = np.stack([record.fields["keypoints"], np.roll(record.fields["keypoints"], 1, 0)])
-        spoken = {"people": people, "caption": from_text(f"somebody {name}")}
-        return replace(record, fields=record.fields | spoken)
 
 
 def method_of(**changes) -> RePoseSD:
@@ -201,7 +187,7 @@ class TestPoses:
 
         photo = np.array(Image.open(ROOT / "workflows" / "inputs" / "mannequin_source.png").convert("RGB"))
         twice = np.concatenate([photo, photo], 1)
-        pipeline = Pipeline(["people"], Setup(), ())
+        pipeline = Pipeline(["people", "keypoints"], Setup(), ())
         two, none = pipeline([Record("a", "a", "a", twice), Record("b", "b", "b", np.full_like(photo, 128))])
         assert len(two.fields["people"]) == 2 and (two.fields["keypoints"] == largest(two.fields["people"])).all()
         apart = np.abs(two.fields["people"][0, 1, 0] - two.fields["people"][1, 1, 0])

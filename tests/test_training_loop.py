@@ -9,7 +9,7 @@ import torch
 from reposedm_files import field_files
 from safetensors.torch import load_file
 from small_words import words_folder
-from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews
+from training_people import DINO_DIM, FACE_DIM, REGION_DIM, NoisePeople, NoiseViews, SpokenPeople
 
 from devtools import untrained
 from model_patches.networks.map_former import GLOBAL
@@ -110,6 +110,7 @@ def losses(folder: Path) -> list[float]:
 RUNS = {
     **{method: (method, NoisePeople, {}) for method in OPTIONS if method not in ("imagpose", "reposesd")},
     "imagpose": ("imagpose", NoiseViews, VIEWS),
+    "reposesd": ("reposesd", SpokenPeople, {}),
     "muon, three targets a source": (
         "truepose",
         NoiseViews,

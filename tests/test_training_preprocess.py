@@ -317,13 +317,13 @@ def test_networks_that_cannot_be_read(tmp_path):
 
 def test_steps_by_name():
     assert in_order(["texture", "keypoints", "iuv", "iuv"]) == ["keypoints", "iuv", "texture"]
-    with pytest.raises(TrainingError, match="'depth' is no step. The steps are keypoints, people, parsing"):
+    with pytest.raises(TrainingError, match="'depth' is no step. The steps are people, keypoints, parsing"):
         in_order(["depth"])
     assert possible_steps(Setup(), ()) == ["keypoints", "parsing", "face_box"]
     assert possible_steps(Setup(), ("iuv",)) == ["keypoints", "parsing", "face_box", "texture"]
     path = Path("x")
     everything = Setup(None, "auto", path, path, path, path, path)
-    by_name = ("joint_latent", "pose_latent", "views_latent", "large_latent", "coarse_latent")
+    by_name = ("people", "joint_latent", "pose_latent", "views_latent", "large_latent", "coarse_latent")
     assert possible_steps(everything, ()) == [name for name in STEPS if name not in by_name]
     for name, step in STEPS.items():
         assert step.gives == (name,), "training tells users to add the step by the field's name"

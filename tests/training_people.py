@@ -1,10 +1,11 @@
 """Small data sets for tests of training: noise, or coloured people, with every condition."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from training.data.records import Pair, Record
+from training.data.records import Pair, Record, from_text
 from training.data.store import begin, files_of, left_to_do
 
 HEIGHT, WIDTH, REGION_DIM, FACE_DIM, DINO_DIM = 64, 48, 16, 32, 24
@@ -64,6 +65,20 @@ class NoiseViews(NoisePeople):
     def __init__(self, **options) -> None:
         super().__init__(2, **options)
         self.pairs = [Pair(one, other) for one in self.names for other in self.names if one != other]
+
+
+class SpokenPeople(NoisePeople):
+    """Pictures of nothing with two people's poses each, in words, paired with themselves."""
+
+    def __init__(self, count: int = 4) -> None:
+        super().__init__(count)
+        self.pairs = [Pair(name, name) for name in self.names]
+
+    def record(self, name: str) -> Record:
+        record = super().record(name)
+        people = np.stack([record.fields["keypoints"], np.roll(record.fields["keypoints"], 1, 0)])
+        spoken = {"people": people, "caption": from_text(f"somebody {name}")}
+        return replace(record, fields=record.fields | spoken)
 
 
 def store(people: NoisePeople, folder: Path) -> Path:

@@ -26,7 +26,7 @@ class CaptionedPictures:
     Args:
         root: has pictures, and beside each its caption in UTF-8. Beside some or all of them may be everybody's poses, a
             POSE_KEYPOINT as the node Save Pose and OpenPose write it; the others' are found by the steps people and
-            pose_latent of ``python -m training.preprocess``.
+            keypoints of ``python -m training.preprocess``.
         size: of the records, height × width; None leaves pictures at their own, which training cannot batch.
         fit: how pictures of another aspect get that size: "crop", their middle; "pad", white beside them; or "squash".
 

@@ -3,6 +3,8 @@
 A picture without what a step looks for has an answer too: nobody is background and zeros, no face is no field.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -11,31 +13,32 @@ from ..data.records import Record, largest
 from .step import Fields, Setup, SingleStep, tensor
 
 
+class People(SingleStep):
+    """BlazePose, which comes with the pack: everybody's points."""
+
+    gives, by_name = ("people",), True
+
+    def one(self, record: Record) -> Fields:
+        return {"people": _found(record, "all")}
+
+
 class Keypoints(SingleStep):
-    """BlazePose, which comes with the pack: the largest person's points."""
+    """The largest person's points: of those that are known, or by BlazePose."""
 
     gives = ("keypoints",)
 
     def one(self, record: Record) -> Fields:
-        from preprocessors.people import detect_poses
-
-        (frame,) = detect_poses(tensor(record.image), on_no_person="skip", on_several="largest")
-        points = frame.people[0] if len(frame.people) else torch.zeros(18, 3)
-        return {"keypoints": (points * (points[:, 2:] > 0)).numpy()}
+        people = record.fields.get("people")
+        return {"keypoints": largest(_found(record, "largest") if people is None else people)}
 
 
-class People(SingleStep):
-    """BlazePose once more: everybody's points, and the largest person's."""
+def _found(record: Record, who: Literal["all", "largest"]) -> np.ndarray:
+    """Points of the people in a picture who show any, float32 ``[P, 18, 3]``."""
+    from preprocessors.people import detect_poses
 
-    gives, by_name = ("people", "keypoints"), True
-
-    def one(self, record: Record) -> Fields:
-        from preprocessors.people import detect_poses
-
-        (frame,) = detect_poses(tensor(record.image), on_no_person="skip", on_several="all")
-        people = (frame.people * (frame.people[..., 2:] > 0)).numpy()
-        people = people[people[..., 2].any(1)]
-        return {"people": people, "keypoints": largest(people)}
+    (frame,) = detect_poses(tensor(record.image), on_no_person="skip", on_several=who)
+    people = frame.people * (frame.people[..., 2:] > 0)
+    return people[(people[..., 2] > 0).any(1)].numpy()
 
 
 class Parse(SingleStep):

@@ -21,8 +21,8 @@ from .step import Step
 
 #: In an order in which each finds what it needs.
 STEPS: dict[str, type[Step]] = {
-    "keypoints": Keypoints,
     "people": People,
+    "keypoints": Keypoints,
     "parsing": Parse,
     "iuv": Iuv,
     "face_box": FaceBox,
