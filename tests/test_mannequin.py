@@ -62,7 +62,7 @@ def test_limits_clamp_and_say_so():
     assert kept[body().names.index("left elbow"), 0] == 140
     assert kept[body().names.index("right knee"), 0] == -5
     assert kept[body().names.index("head"), 2] == 30
-    assert len(said) == 2 and said[0].startswith("The left elbow's bend of 200°") and "140° is shown" in said[0]
+    assert len(said) == 2 and said[1].startswith("The left elbow's bend of 200°") and "140° is shown" in said[1]
 
 
 @pytest.mark.parametrize("side, sign", [("left", 1), ("right", -1)])
@@ -134,12 +134,12 @@ def test_charts_lie_where_densepose_has_them():
     # The person's left is at the picture's right, seen from the front.
     assert where(seen, 4) > where(seen, 3) and where(seen, 24) > where(seen, 23)
     assert where(back, 4) < where(back, 3)
-    for picture, part in ((seen, 2), (seen, 9), (seen, 13), (back, 1), (back, 7)):
+    for picture, part, sign in ((seen, 2, 1), (seen, 9, 1), (seen, 13, 1), (back, 1, -1), (back, 7, -1)):
         rows, columns = np.nonzero(picture.iuv[..., 0] == part)
         u, v = picture.iuv[rows, columns, 1].astype(float), picture.iuv[rows, columns, 2].astype(float)
-        # V falls downwards, U grows from the picture's left to its right from the front, and so from behind.
+        # V falls downwards, U grows to the person's left.
         assert np.corrcoef(rows, v)[0, 1] < -0.9
-        assert np.corrcoef(columns, u)[0, 1] > 0.8
+        assert sign * np.corrcoef(columns, u)[0, 1] > 0.8
 
 
 def test_who_is_nearer_hides_the_other():
@@ -163,7 +163,9 @@ def test_points_that_look_away():
     assert not point(behind, "nose").any() and not points_of(behind)[0, FACE].any()
     assert point(behind, "right elbow")[2] == 1
     seen = points_of(front(person(standing())))[0]
-    assert (seen[:18, 2] == 1).all() and (seen[FEET, 2] == 1).all() and (seen[FACE, 2] == 1).all()
+    assert (seen[:18, 2] == 1).all() and (seen[FACE, 2] == 1).all()
+    # Toes are seen from the front, heels are not.
+    assert seen[FEET, 2].tolist() == [1, 1, 0.5, 1, 1, 0.5]
     # iBUG: chin below the mouth below the nose below the brows; the person's right eye is at the left.
     face = seen[FACE]
     assert face[8, 1] > face[57, 1] > face[51, 1] > face[33, 1] > face[30, 1] > face[19, 1]
@@ -207,8 +209,8 @@ def test_a_pose_is_found_from_its_own_points(name, yaw):
     found = fit(posed.shaped, points, camera_for(posed.shaped, points[None], camera.size))
     assert found.error < 4 and found.points == 18
     assert not clamped(body(), found.posed.turns)[1]
-    # Points that were given nothing: how far the whole body is from where it was, its depth left out.
-    if name != "sitting":
+    # Points that it was not given. Which leg is in front, points of one picture do not tell.
+    if name in ("standing", "waving"):
         theirs = camera.project(camera.seen(posed.points()[FEET]))[0]
         ours = found.posed.points()[FEET]
         lens = camera_for(posed.shaped, points[None], camera.size)

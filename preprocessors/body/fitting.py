@@ -17,6 +17,8 @@ from .pose import STANDING, Posed, rotations, transforms, turned, turns_of
 from .pose import pose as posed_with
 from .rotations import matrices
 
+#: Nobody is smaller than this, pixels of a metre.
+SMALLEST = 1.0
 #: Fewer points than this do not tell a pose.
 FEWEST = 5
 #: How far joints are from a likely pose before it matters as much as a metre between points, radians; so for fingers,
@@ -26,8 +28,13 @@ LIKELY, FINGER_LIKELY, LIMIT = 22.0, 5.0, 0.7
 STIFF = {"abdomen": 8.0, "waist": 8.0, "chest": 8.0, "upper chest": 8.0, "neck": 10.0, "collar": 6.0}
 #: Points farther off than this count for less and less, metres.
 OUTLIER = 0.12
-#: Turns of the whole body that the search starts from, degrees, and its rounds: of each start, and of the best of them.
-STARTS, FIRST_ROUNDS, FINALISTS, ROUNDS = (0, 60, 120, 180, 240, 300), 14, 3, 80
+#: The same while the search is far from its end, or a bent knee would be one.
+FIRST_OUTLIER = 0.6
+#: What the search starts from: turns of the whole body, degrees, and legs.
+YAWS = (0, 90, 180, 270)
+LEGS: tuple[dict, ...] = ({}, {f"{side} {joint}": (80, 0, 0) for side in ("left", "right") for joint in ("hip", "knee")})
+#: Its rounds: of each start, and of the best of them.
+FIRST_ROUNDS, FINALISTS, ROUNDS = 14, 3, 80
 #: How much the likely pose counts in the last rounds.
 LAST_TRUST = 0.1
 #: How far the hips lean before it matters as much as a metre between points: people are upright unless points say no.
@@ -81,9 +88,10 @@ def fit(shaped: Shaped, points: np.ndarray, camera: Camera) -> Fit:
             "shows more of the person, lower the threshold of Detect Pose, or set on_no_person to 'skip'."
         )
     problem = _Problem(shaped, points, seen, camera)
-    starts = [problem.solve(problem.start(yaw), FIRST_ROUNDS) for yaw in STARTS]
+    starts = [problem.solve(problem.start(yaw, legs), FIRST_ROUNDS) for yaw in YAWS for legs in LEGS]
+    problem.outlier = OUTLIER
     finalists = sorted(starts, key=lambda state: state.cost)[:FINALISTS]
-    best = min((problem.solve(state, ROUNDS) for state in finalists), key=lambda state: state.cost)
+    best = min((problem.solve(state, ROUNDS // 2) for state in finalists), key=lambda state: state.cost)
     # Priors have chosen among the poses; the points decide what is left.
     problem.trust_in_priors = LAST_TRUST
     best = problem.solve(best, ROUNDS)
@@ -102,11 +110,9 @@ def _scale(shaped: Shaped, points: np.ndarray) -> float:
     seen = np.flatnonzero(points[BODY, 2] > 0)
     pairs = [(i, j) for i, j in _BONES if i in seen and j in seen]
     if not pairs:
-        return float(np.ptp(points[seen, 1])) / float(np.ptp(body.vertices[:, 2]))
-    ratios = [
-        np.linalg.norm(points[i, :2] - points[j, :2]) / np.linalg.norm(own[i] - own[j]) for i, j in pairs
-    ]
-    return max(float(np.quantile(ratios, 0.8)), 1e-3)
+        return max(float(np.ptp(points[seen, 1])) / float(np.ptp(body.vertices[:, 2])), SMALLEST)
+    ratios = [np.linalg.norm(points[i, :2] - points[j, :2]) / np.linalg.norm(own[i] - own[j]) for i, j in pairs]
+    return max(float(np.quantile(ratios, 0.8)), SMALLEST)
 
 
 #: Pairs of OpenPose's points that a bone keeps apart.
@@ -142,12 +148,12 @@ class _Problem:
         # The hips are the first, always.
         free = [joint for joint, name in enumerate(body.names) if told[joint] and _is_free(name, *hands)]
         self.joints = np.array(free)
-        self.likely, self.trust_in_priors = turned(body, STANDING), 1.0
+        self.likely, self.trust_in_priors, self.outlier = turned(body, STANDING), 1.0, FIRST_OUTLIER
         self.stiff = np.array([_stiffness(body.names[joint]) for joint in self.joints])
 
-    def start(self, yaw: float) -> _State:
-        """The likely pose, turned, with its points around the given ones."""
-        turns = self.likely.copy()
+    def start(self, yaw: float, legs: dict) -> _State:
+        """The likely pose, turned and with its legs so, with its points around the given ones."""
+        turns = turned(self.body, STANDING | legs)
         turns[0] = (0, 0, yaw)
         scale = _scale(self.shaped, self._all_points())
         camera = self.camera
@@ -226,11 +232,11 @@ class _Problem:
         off = (pixels - self.target) / scale
         squared = (off**2).sum(1)
         # Geman and McClure: an outlier pulls no harder than the others.
-        trust = self.sure / (1 + squared / OUTLIER**2) ** 2
+        trust = self.sure / (1 + squared / self.outlier**2) ** 2
         rows = flat.reshape(-1, flat.shape[-1]) * np.sqrt(np.repeat(trust, 2))[:, None]
         residual = off.reshape(-1) * np.sqrt(np.repeat(trust, 2))
         normal, gradient = rows.T @ rows, rows.T @ residual
-        cost = float((self.sure * squared / (1 + squared / OUTLIER**2)).sum())
+        cost = float((self.sure * squared / (1 + squared / self.outlier**2)).sum())
         return self._with_priors(normal, gradient, cost, turns)
 
     def _with_priors(
