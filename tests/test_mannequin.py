@@ -44,6 +44,7 @@ def front(*people: Person, yaw: float = 0.0):
 
 # Rotations, limits
 
+
 def test_rotation_vectors_and_matrices_are_inverse():
     draw = np.random.default_rng(0)
     axes = draw.normal(size=(200, 3))
@@ -85,7 +86,13 @@ def test_gestures_go_where_their_names_say(side, sign):
 
 
 def test_the_right_side_is_the_left_in_a_mirror():
-    named = {"shoulder": (30, 40, 50), "elbow": (70, 0, 0), "hip": (40, 30, -20), "knee": (50, 0, 0), "wrist": (20, 10, 5)}
+    named = {
+        "shoulder": (30, 40, 50),
+        "elbow": (70, 0, 0),
+        "hip": (40, 30, -20),
+        "knee": (50, 0, 0),
+        "wrist": (20, 10, 5),
+    }
     left = standing({f"left {joint}": turn for joint, turn in named.items()}).points()
     right = standing({f"right {joint}": turn for joint, turn in named.items()}).points()
     mirror = np.array([-1, 1, 1])
@@ -96,6 +103,7 @@ def test_the_right_side_is_the_left_in_a_mirror():
 
 
 # The rasteriser
+
 
 def test_a_triangle_is_interpolated_in_space():
     """Half-way between 1 m and 3 m in the picture it is 1.5 m away, not 2: 1 / distance is linear."""
@@ -111,7 +119,9 @@ def test_a_triangle_is_interpolated_in_space():
 def test_neighbours_leave_no_gap_and_the_nearest_is_shown():
     grid = np.stack(np.meshgrid(np.linspace(-10, 60, 12), np.linspace(-10, 60, 12)), -1).reshape(-1, 2)
     grid += np.random.default_rng(1).uniform(-2, 2, grid.shape)
-    quads = np.array([[r * 12 + c, r * 12 + c + 1, r * 12 + c + 13, r * 12 + c + 12] for r in range(11) for c in range(11)])
+    quads = np.array(
+        [[r * 12 + c, r * 12 + c + 1, r * 12 + c + 13, r * 12 + c + 12] for r in range(11) for c in range(11)]
+    )
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     pixels = np.concatenate([grid, [[5, 5], [5, 25], [25, 5]]])
     away = np.concatenate([np.full(144, 2.0), np.full(3, 1.0)])
@@ -123,6 +133,7 @@ def test_neighbours_leave_no_gap_and_the_nearest_is_shown():
 
 
 # Pictures
+
 
 def test_charts_lie_where_densepose_has_them():
     """Arms out to the sides, from the front and from behind: parts, sides and directions."""
@@ -194,7 +205,12 @@ def test_clothes_have_their_labels():
 POSES = {
     "standing": {},
     "waving": {"right shoulder": (10, 70, 0), "right elbow": (80, 0, 0), "head": (0, 0, 25)},
-    "walking": {"left hip": (30, 0, 0), "right hip": (-15, 0, 0), "right knee": (35, 0, 0), "left shoulder": (-20, -25, 0)},
+    "walking": {
+        "left hip": (30, 0, 0),
+        "right hip": (-15, 0, 0),
+        "right knee": (35, 0, 0),
+        "left shoulder": (-20, -25, 0),
+    },
     "sitting": {f"{side} {joint}": (85, 0, 0) for side in ("left", "right") for joint in ("hip", "knee")},
 }
 
@@ -233,10 +249,15 @@ def test_a_wrong_point_spoils_nothing_and_a_missing_one_is_no_matter():
 
 def test_too_few_points_are_a_sentence():
     with pytest.raises(ConditionError, match="3 points of the body are seen, and a pose needs 5"):
-        fit(body().shaped({}), np.concatenate([np.ones((3, 3)), np.zeros((15, 3))]), camera_for(body().shaped({}), np.zeros((0, 18, 3)), SIZE))
+        fit(
+            body().shaped({}),
+            np.concatenate([np.ones((3, 3)), np.zeros((15, 3))]),
+            camera_for(body().shaped({}), np.zeros((0, 18, 3)), SIZE),
+        )
 
 
 # JSON and the node
+
 
 def node(mannequin: str = "", pose=None, **changes):
     inputs = {"width": 256, "height": 352, "hidden_points": "keep", "on_no_person": "error"} | changes
@@ -261,7 +282,9 @@ def test_the_node_gives_everything_of_one_size():
 
 
 def test_its_text_gives_the_same_picture_again():
-    first = node('{"people": [{"joints": {"left elbow": 60}, "turn": 30}, {"position": [0.7, 0]}], "camera": {"yaw": 20}}')
+    first = node(
+        '{"people": [{"joints": {"left elbow": 60}, "turn": 30}, {"position": [0.7, 0]}], "camera": {"yaw": 20}}'
+    )
     again = node(first[7])
     same = (first[1].iuv[..., 0] == again[1].iuv[..., 0]).float().mean()
     assert same > 0.995 and again[8] == ""

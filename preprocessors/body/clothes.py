@@ -61,9 +61,7 @@ def dressed(shaped: Shaped, outfit: dict[str, str], dress: bool = False) -> Dres
         dress: whether top and skirt are one garment.
     """
     body = shaped.body
-    worn = {
-        one["slot"]: (number, one) for number, one in enumerate(body.garments) if outfit[one["slot"]] == one["cut"]
-    }
+    worn = {one["slot"]: (number, one) for number, one in enumerate(body.garments) if outfit[one["slot"]] == one["cut"]}
     off = np.zeros(len(body.vertices), np.float32)
     meshes, layers, labels = [0], [], {}
     for slot in ORDER:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ConditionError
 from .camera import DISTANCE, Camera, looking
-from .model import BODY, LEFT_HAND, RIGHT_HAND, Body, Shaped
+from .model import BODY, LEFT_HAND, RIGHT_HAND, Shaped
 from .pose import STANDING, Posed, rotations, transforms, turned, turns_of
 from .pose import pose as posed_with
 from .rotations import matrices
@@ -32,7 +32,10 @@ OUTLIER = 0.12
 FIRST_OUTLIER = 0.6
 #: What the search starts from: turns of the whole body, degrees, and legs.
 YAWS = (0, 90, 180, 270)
-LEGS: tuple[dict, ...] = ({}, {f"{side} {joint}": (80, 0, 0) for side in ("left", "right") for joint in ("hip", "knee")})
+LEGS: tuple[dict, ...] = (
+    {},
+    {f"{side} {joint}": (80, 0, 0) for side in ("left", "right") for joint in ("hip", "knee")},
+)
 #: Its rounds: of each start, and of the best of them.
 FIRST_ROUNDS, FINALISTS, ROUNDS = 14, 3, 80
 #: How much the likely pose counts in the last rounds.

@@ -85,9 +85,7 @@ def _worn(bodies: Bodies, charts: Charts, changes: dict) -> list[Shell]:
     return shells(bodies.surface, charts, person, outfit, bodies.model.bone_labels)
 
 
-def _garment(
-    bodies: Bodies, charts: Charts, rest: dict, slot: str, cut: str, material: int, changes: dict
-) -> Garment:
+def _garment(bodies: Bodies, charts: Charts, rest: dict, slot: str, cut: str, material: int, changes: dict) -> Garment:
     surface = bodies.surface
     own = [shell for shell in _worn(bodies, charts, changes) if shell.material == material]
     cover, offset = np.full(len(surface.vertices), -FAR, np.float32), np.zeros(len(surface.vertices), np.float32)

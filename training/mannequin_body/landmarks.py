@@ -58,7 +58,9 @@ def _hand_rows(surface: Surface, rig: Rig, side: str) -> list:
         rows += [rig.names.index(f"{side} {name} {bone}") for bone in (1, 2, 3)]
         last = rig.names.index(f"{side} {name} 3")
         start, before = (surface.joints[f"finger{number}-{bone}.{side[0].upper()}"] for bone in (3, 2))
-        own = np.flatnonzero(rig.joint_of_bone[surface.bones[np.arange(len(surface.bones)), surface.weights.argmax(1)]] == last)
+        own = np.flatnonzero(
+            rig.joint_of_bone[surface.bones[np.arange(len(surface.bones)), surface.weights.argmax(1)]] == last
+        )
         far = (surface.vertices[own] - start) @ (start - before)
         rows.append(_mean(len(surface.vertices), own[np.argsort(-far)[:TIP]]))
     return rows

@@ -144,7 +144,7 @@ def _finger_rows(surface: Surface):
 
 
 def _hand(surface: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the left hand, unit: from the little finger to the index, out of the palm, and the axis that fingers bend by."""
+    """Of the left hand, unit: from little finger to index, out of the palm, and the axis that fingers bend by."""
     joint = lambda finger, bone: surface.joints[f"finger{finger}-{bone}.L"]  # noqa: E731
     across = joint(2, 1) - joint(5, 1)
     along = joint(3, 2) - joint(3, 1)
