@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .body import MannequinPoseMannequin
 from .conditioning import MannequinConditioning
 from .crop import MannequinFitImage, MannequinPasteBack
 from .cva import MannequinApplyCVA, MannequinLoadCVA
@@ -72,6 +73,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinDrawPose,
     MannequinSavePose,
     MannequinLoadPose,
+    MannequinPoseMannequin,
     MannequinLoadParser,
     MannequinParsePerson,
     MannequinImportParsing,

@@ -1,0 +1,109 @@
+"""From a scene's JSON, and people of a POSE_KEYPOINT where there are some, to pictures of mannequins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConditionError
+from ..hands import hands_of
+from ..keypoints import Frame, from_pose_keypoint
+from ..people import OnNoPerson
+from .camera import Camera
+from .fitting import camera_for, fit
+from .model import BODY, LEFT_HAND, RIGHT_HAND
+from .rendering import Person, Rendering, render
+from .scene import MOST_PEOPLE, Figure, Scene, read, write
+
+
+@dataclass(frozen=True, eq=False)
+class Mannequins:
+    """What came of it.
+
+    Attributes:
+        pictures: one a frame.
+        text: the first picture's scene as JSON, within the joints' limits.
+        report: what is not shown as it was asked for, and how well people were fitted; empty where all is well.
+    """
+
+    pictures: list[Rendering]
+    text: str
+    report: str
+
+
+def mannequins(
+    text: str,
+    size: tuple[int, int],
+    pose: Any = None,
+    on_no_person: OnNoPerson = "error",
+    progress: Callable[[], None] = lambda: None,
+) -> Mannequins:
+    """Draw a scene.
+
+    Args:
+        text: JSON, see :mod:`.scene`.
+        size: height and width of the pictures.
+        pose: a POSE_KEYPOINT whose people the scene's take the poses of, where they are in its canvas; whoever comes
+            after the scene's last is as its last. None draws the scene as it is.
+        on_no_person: a frame shows nobody, or someone shows too little to be fitted: raise, or leave them out.
+        progress: called after every picture.
+
+    Raises:
+        ConditionError: the text or the pose is not what it should be, or what the option asks for.
+    """
+    scene = read(text)
+    if pose is None:
+        people = [figure.person() for figure in scene.figures]
+        camera = scene.camera_of(people, size)
+        picture = render(people, camera)
+        progress()
+        angles = {name: scene.camera[name] for name in ("yaw", "pitch", "roll") if name in scene.camera}
+        written = write(scene.figures, [one.posed for one in people], camera, **angles)
+        return Mannequins([picture], written, "\n".join(scene.said))
+    if not scene.figures:
+        raise ConditionError('The mannequin\'s text has nobody to take the pose: write "people": [{}], or empty it.')
+    pictures, said, written = [], list(scene.said), ""
+    for number, (frame, hands) in enumerate(zip(from_pose_keypoint(pose), hands_of(pose), strict=True), 1):
+        figures, people, sentences, camera = _fitted(scene, frame, hands, size, on_no_person, f"Picture {number}")
+        said += sentences
+        pictures.append(render(people, camera))
+        written = written or write(figures, [one.posed for one in people], camera)
+        progress()
+    return Mannequins(pictures, written, "\n".join(said))
+
+
+def _fitted(
+    scene: Scene, frame: Frame, hands: list, size: tuple[int, int], on_no_person: OnNoPerson, where: str
+) -> tuple[list[Figure], list[Person], list[str], Camera]:
+    """Figures, people, sentences and camera of one frame's people."""
+    if len(frame.people) > MOST_PEOPLE:
+        raise ConditionError(f"{where} of the pose has {len(frame.people)} people; up to {MOST_PEOPLE} are drawn.")
+    rows = [_points(body, own) for body, own in zip(frame.people.numpy(), hands, strict=True)]
+    points = np.stack([np.zeros((RIGHT_HAND.stop, 3)), *rows])[1:]
+    points[..., :2] *= np.array([size[1] / frame.width, size[0] / frame.height])
+    points = points[(points[:, BODY, 2] > 0).any(1)]
+    if not len(points) and on_no_person == "error":
+        raise ConditionError(f"{where} of the pose shows nobody. Take another pose, or set on_no_person to 'skip'.")
+    camera = camera_for(scene.figures[0].shaped(), points[:, BODY], size)
+    figures, people, said = [], [], []
+    for number, own in enumerate(points):
+        figure, who = scene.figures[min(number, len(scene.figures) - 1)], f"{where}, person {number + 1}"
+        try:
+            found = fit(figure.shaped(), own, camera)
+        except ConditionError as error:
+            if on_no_person == "error":
+                raise ConditionError(f"{who}: {error}") from error
+            said.append(f"{who} is left out: {error}")
+            continue
+        said.append(found.sentence(who, camera.scale))
+        figures.append(figure)
+        people.append(figure.person(found.posed))
+    return figures, people, said, camera
+
+
+def _points(body: np.ndarray, hands: tuple) -> np.ndarray:
+    points = np.zeros((RIGHT_HAND.stop, 3))
+    points[BODY] = body
+    points[LEFT_HAND], points[RIGHT_HAND] = (hand.numpy() for hand in hands)
+    return points

