@@ -23,6 +23,7 @@ SHAPES = {
     "parsing": (24, 16),
     "iuv": (24, 16, 3),
     "keypoints": (18, 3),
+    "people": (2, 18, 3),
     "face_box": (4,),
     "face": (8,),
     "texture": (32, 32, 3),
@@ -35,6 +36,7 @@ SHAPES = {
     "coarse": (24, 16, 3),
     "coarse_latent": (4, 3, 2),
     "dino": (257, 6),
+    "caption": (9,),
     "clip": (6,),
     "texture_clip": (6,),
     "regions": (20, 6),
@@ -47,7 +49,7 @@ def made_record(name: str, fields: Iterable[str] = FIELDS) -> Record:
     values = {}
     for field in fields:
         shape = SHAPES[field]
-        if field in record_files.MAPS:
+        if field in record_files.MAPS or field == "caption":
             values[field] = draws.integers(0, 256, shape, np.uint8)
         else:
             values[field] = draws.normal(size=shape).astype(np.float32)

@@ -111,7 +111,8 @@ def _pixels(data: bytes) -> np.ndarray:
 
 def _npy(values: np.ndarray) -> bytes:
     file = io.BytesIO()
-    np.save(file, values.astype(np.float32), allow_pickle=False)
+    # A caption's letters stay bytes.
+    np.save(file, values if values.dtype == np.uint8 else values.astype(np.float32), allow_pickle=False)
     return file.getvalue()
 
 

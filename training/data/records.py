@@ -112,7 +112,7 @@ def caption_of(record: Record) -> str:
             f"The record '{record.name}' has no caption. Make the data set of a folder that has them: python dev.py "
             "training preprocess captioned:FOLDER OUT"
         )
-    return np.asarray(caption).astype(np.uint8).tobytes().decode()
+    return caption.tobytes().decode()
 
 
 class Pair(NamedTuple):
