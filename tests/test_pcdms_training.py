@@ -125,12 +125,14 @@ TOLD = {
 def test_every_condition_reaches_the_loss(name, what):
     method = method_of(name, drop=0.0)
     if name == "pcdms_inpainting":
-        method.modules_.pose_encoder.conv_out.weight.data.fill_(0.05)
+        # It begins at zero. Weights that are all alike would hardly tell a picture from its mirror image.
+        weight = method.modules_.pose_encoder.conv_out.weight.data
+        weight.normal_(generator=torch.Generator().manual_seed(0))
     batch = read_pairs(method, [pair()])
     with torch.no_grad():
         told = sum(method(batch, Draws(0, [0], 0)).values())
         other = sum(method({**batch, what: batch[what].flip(-1)}, Draws(0, [0], 0)).values())
-    assert float((told - other).abs()) > 1e-6
+    assert float((told - other).abs()) > 1e-5
 
 
 @pytest.mark.parametrize("name", ["pcdms_inpainting", "pcdms_refining"])
