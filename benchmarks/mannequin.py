@@ -29,6 +29,7 @@ from mannequin.preprocessors.body.rendering import (  # noqa: E402
 from mannequin.preprocessors.skeleton import draw  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved  # noqa: E402
+from .report import in_mib  # noqa: E402
 
 POSE = STANDING | {
     "left shoulder": (50, 20, 0),
@@ -80,7 +81,7 @@ def main() -> None:
     for name, run in runs.items():
         peak = extra_peak_mib(run)
         median, least = 1000 * statistics.median(seconds[name]), 1000 * min(seconds[name])
-        lines.append(f"| {name} | {median:.0f} | {least:.0f} | {'–' if peak is None else f'{peak:.0f}'} |")
+        lines.append(f"| {name} | {median:.0f} | {least:.0f} | {in_mib(peak)} |")
     sys.stdout.write("\n".join([*lines, "", f"{FILE.name}: {FILE.stat().st_size / 1e6:.2f} MB", ""]))
 
 

@@ -27,6 +27,7 @@ from devtools.environment import home_folder  # noqa: E402
 from devtools.host import ROOT  # noqa: E402
 
 from .measure import extra_peak_mib, timed  # noqa: E402
+from .report import in_mib  # noqa: E402
 
 SHEET_HEIGHT = 480
 
@@ -46,7 +47,7 @@ class Row:
 
     def markdown(self) -> str:
         times = " / ".join(f"{value:.0f}" for value in self.milliseconds.values())
-        peak = "–" if self.peak_mib is None else f"{self.peak_mib:.0f}"
+        peak = in_mib(self.peak_mib)
         cells = (self.name, self.size, self.people, self.keypoints, self.labels, self.faces, times, peak)
         return f"| {' | '.join(str(cell) for cell in cells)} |"
 

@@ -37,6 +37,7 @@ from mannequin.model_patches.sites import Site  # noqa: E402
 from torch import nn  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved, ratio, timed  # noqa: E402
+from .report import in_mib  # noqa: E402
 
 FULL = SmallSD(width=320, context_dim=768, heads=8)
 QUICK = SmallSD(width=64, context_dim=64, heads=4)
@@ -143,7 +144,7 @@ def table(size: str, rows: dict[str, dict]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, row in rows.items():
-        peak = "–" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
+        peak = in_mib(row["peak_mib"])
         lines.append(
             f"| {name} | {row['seconds']:.2f} | {row['ratio']:.3f} | {row['source_pass_seconds']:.2f} | {peak} |"
         )

@@ -25,6 +25,7 @@ from training.objectives import noised
 from training.recipe import read_recipe
 
 from .measure import extra_peak_mib, interleaved, ratio
+from .report import in_mib
 
 RECIPES = Path(__file__).resolve().parent.parent / "training" / "recipes"
 PLAIN = "plain diffusers loop"
@@ -155,7 +156,7 @@ def main() -> int:
     result = {name: measure(name, options.batch, options.rounds) for name in ("truepose", "mcld")}
     for variants in result.values():
         for variant, row in variants.items():
-            memory = "–" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
+            memory = in_mib(row["peak_mib"])
             sys.stdout.write(f"| {variant} | {row['samples_per_second']:.1f} | {row['ratio']:.3f} | {memory} |\n")
     sys.stdout.write(json.dumps({"torch": torch.__version__, "machine": platform.machine(), "result": result}) + "\n")
     return 0

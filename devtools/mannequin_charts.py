@@ -19,7 +19,7 @@ import_host()
 
 from mannequin.preprocessors.body.model import body  # noqa: E402
 from mannequin.preprocessors.densepose import PARTS  # noqa: E402
-from mannequin.preprocessors.texture_map import _converter  # noqa: E402
+from mannequin.preprocessors.texture_map import densepose_tables  # noqa: E402
 
 #: Seams of fewer vertices are accidents of a mesh.
 FEWEST = 3
@@ -65,7 +65,7 @@ class Atlas:
 
 def densepose() -> Atlas:
     """Meta's, of the tables that are installed beside the pack."""
-    tables = _converter()
+    tables = densepose_tables()
     uv = np.stack([tables.U_norm, tables.V_norm], -1)
     return Atlas(tables.FacesDensePose, tables.FaceIndices.reshape(-1), uv, tables.All_vertices.reshape(-1))
 

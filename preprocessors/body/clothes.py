@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import ConditionError
 from ..labels import LIP_20
 from .model import Body, Shaped
+from .normals import vertex_normals
 
 #: What an outfit is made of, what there is of each, and what is worn where nothing is said.
 NOTHING = "none"
@@ -80,7 +81,7 @@ def dressed(shaped: Shaped, outfit: dict[str, str], dress: bool = False) -> Dres
     rest = shaped.vertices
     if off.any():
         corners = body.corner_vertex[body.faces[body.mesh == 0]]
-        rest = rest + off[:, None] * normals(rest, corners)
+        rest = rest + off[:, None] * vertex_normals(rest, corners)
     return Dressed(rest, chosen, layers, labels)
 
 
@@ -88,12 +89,3 @@ def _sided(body: Body, label: int) -> np.ndarray:
     if label != LEFT_SHOE:
         return np.full(len(body.vertices), label, np.uint8)
     return np.where(body.vertices[:, 0] > 0, LEFT_SHOE, RIGHT_SHOE).astype(np.uint8)
-
-
-def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals of vertices ``[V, 3]``, their faces' by area."""
-    corner = vertices[faces]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    flat, repeated = faces.T.ravel(), np.tile(normal, (3, 1))
-    total = np.stack([np.bincount(flat, repeated[:, axis], len(vertices)) for axis in range(3)], 1)
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)

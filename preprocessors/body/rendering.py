@@ -10,7 +10,8 @@ from torch import Tensor
 from ..densepose import DensePose
 from ..labels import Parsing
 from .camera import Camera
-from .clothes import Dressed, normals
+from .clothes import Dressed
+from .normals import vertex_normals
 from .pose import Posed
 from .rasterizer import Hits, rasterize
 
@@ -61,7 +62,7 @@ def render(people: Sequence[Person], camera: Camera) -> Rendering:
         vertices = camera.seen(one.posed.skinned(one.dressed.rest)).astype(np.float32)
         own = triangles[one.dressed.chosen]
         seen.append(vertices)
-        normal.append(normals(vertices, own))
+        normal.append(vertex_normals(vertices, own))
         faces.append(own + first)
         first += len(vertices)
     pixels, away = camera.project(np.concatenate(seen))

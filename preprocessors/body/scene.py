@@ -21,6 +21,7 @@ height   metres the picture is high at the centre; with ``centre``
 ======== ==========================================================================================================
 """
 
+import functools
 import json
 import math
 from collections.abc import Sequence
@@ -74,10 +75,8 @@ class Figure:
         """
         if posed is None:
             shaped = self.shaped()
-            turns = self.turns.copy()
-            whole = matrices(np.deg2rad([0, 0, self.turn])) @ rotations(shaped.body, turns)[0]
-            joints = rotations(shaped.body, turns)
-            joints[0] = whole
+            joints = rotations(shaped.body, self.turns)
+            joints[0] = matrices(np.deg2rad([0, 0, self.turn])) @ joints[0]
             posed = pose(shaped, turns_of(shaped.body, joints), (self.place[0], self.place[1], 0.0))
             posed = posed.moved([0, 0, self.place[2] - lowest(posed)])
         return Person(posed, dressed(posed.shaped, self.outfit, self.dress))
@@ -115,6 +114,7 @@ def lowest(posed: Posed) -> float:
     return float(posed.skinned(posed.shaped.vertices)[_bodys(), 2].min())
 
 
+@functools.cache
 def _bodys() -> np.ndarray:
     """Vertices of the bare body."""
     there = body()

@@ -12,7 +12,7 @@ from preprocessors.pose_json import read_pose
 
 from ..errors import TrainingError
 from .names import distinct_names
-from .pictures import FITS, Fit, Size, parse_size, picture_size, pictures_in, placed, read_picture
+from .pictures import Fit, Size, checked_fit, parse_size, picture_size, pictures_in, placed, read_picture
 from .records import Pair, Record, from_text, largest
 
 CAPTION, POSE = ".txt", ".json"
@@ -35,9 +35,7 @@ class CaptionedPictures:
     """
 
     def __init__(self, root: str | Path, size: str | None = None, fit: Fit = "crop") -> None:
-        root, self.size, self.fit = Path(root), parse_size(size), fit
-        if fit not in FITS:
-            raise TrainingError(f"fit={fit} is not known. Give one of {', '.join(FITS)}.")
+        root, self.size, self.fit = Path(root), parse_size(size), checked_fit(fit)
         if not root.is_dir():
             raise TrainingError(f"There is no folder '{root}'.")
         folders = [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not _hidden(path, root))]

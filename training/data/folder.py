@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import TrainingError
 from .grouping import all_pairs
 from .names import distinct_names
-from .pictures import FITS, Fit, parse_size, pictures_in, read_picture
+from .pictures import Fit, checked_fit, parse_size, pictures_in, read_picture
 from .records import Record
 
 #: What separates a person's name from the picture's.
@@ -28,9 +28,7 @@ class FolderOfPeople:
     """
 
     def __init__(self, root: str | Path, size: str | None = None, fit: Fit = "pad") -> None:
-        root, self.size, self.fit = Path(root), parse_size(size), fit
-        if fit not in FITS:
-            raise TrainingError(f"fit={fit} is not known. Give one of {', '.join(FITS)}.")
+        root, self.size, self.fit = Path(root), parse_size(size), checked_fit(fit)
         if not root.is_dir():
             raise TrainingError(f"There is no folder '{root}'.")
         found: list[tuple[str, str, Path]] = []

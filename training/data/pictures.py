@@ -98,6 +98,17 @@ def read_picture(file: Path, size: Size | None = None, fit: Fit = "squash", side
     return np.asarray(picture)
 
 
+def checked_fit(fit: str) -> Fit:
+    """One of the ways to fit.
+
+    Raises:
+        TrainingError: there is no such way.
+    """
+    if fit not in FITS:
+        raise TrainingError(f"fit={fit} is not known. Give one of {', '.join(FITS)}.")
+    return fit
+
+
 def picture_size(file: Path) -> Size:
     """A picture's own height and width, as its camera says it stands.
 

@@ -27,6 +27,11 @@ class Column:
     digits: int
     shown: bool = True
 
+    @property
+    def heading(self) -> str:
+        """The title, and an arrow to the good end."""
+        return f"{self.title} {'↑' if self.better == 'higher' else '↓'}"
+
 
 class PairMetric(Protocol):
     """Measures every pair by itself.

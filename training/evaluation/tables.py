@@ -80,7 +80,7 @@ def markdown(table: Table) -> str:
     for column in shown:
         best = table.best(column)
         cells = [cell(row.figures.get(column.key), column, row.name in best) for row in table.rows]
-        lines.append(line([f"{column.title} {'↑' if column.better == 'higher' else '↓'}", *cells]))
+        lines.append(line([column.heading, *cells]))
     if table.notes:
         lines += ["", *(f"- {note}" for note in table.notes)]
     return "\n".join(lines) + "\n"
@@ -89,7 +89,7 @@ def markdown(table: Table) -> str:
 def compact(table: Table) -> str:
     """Markdown for a reader in a hurry: predictors down, the figures of :data:`COMPACT` across, without intervals."""
     shown = [column for column in table.columns if column.key in COMPACT and _known(table, column)]
-    titles = [f"{column.title} {'↑' if column.better == 'higher' else '↓'}" for column in shown]
+    titles = [column.heading for column in shown]
     lines = [line([f"{table.protocol.name}, {table.pairs} pairs", *titles]), line(["---", *("---:" for _ in shown)])]
     for row in table.rows:
         figures = [(row.figures.get(column.key), column) for column in shown]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.synthetic.bodies import RANGES, Bodies, Surface, bodies
 from ..data.synthetic.charts import Charts, charts
-from ..data.synthetic.figure import _fitted
+from ..data.synthetic.figure import fitted
 from ..data.synthetic.shell import FAR
 from .clothes import Garment, garments, skin_labels
 from .landmarks import landmarks
@@ -147,7 +147,7 @@ def _shape(
     canonical = np.stack([surface.joints[model.model.bone_labels[bone]] for bone in skeleton.bones])
     bodies_ = np.stack([rest["rest_vertices"][0].numpy() for rest in rests])
     meshes = [one.mesh.vertices for one in worn if one.mesh is not None]
-    moved = [np.stack([_fitted(mesh, body, surface.vertices) for body in bodies_]) - mesh for mesh in meshes]
+    moved = [np.stack([fitted(mesh, body, surface.vertices) for body in bodies_]) - mesh for mesh in meshes]
     targets = np.concatenate([bodies_ - surface.vertices, *moved, heads - canonical], 1)
     features = np.stack([np.prod(values[:, list(term)], 1) for term in TERMS], 1)
     solved = np.linalg.lstsq(features, targets.reshape(len(targets), -1), rcond=None)[0]

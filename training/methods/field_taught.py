@@ -66,6 +66,24 @@ class FieldTaught(Diffusion):
             read["skeleton"] = tensor(drawn_people(record))
         return read
 
+    def posed_ddim(
+        self, batch: Batch, context: Tensor, null: Tensor, noise: Tensor, steps: int | None, guidance: float | None
+    ) -> Tensor:
+        """As :meth:`guided_ddim`, of the batch's poses and a context ``[B, tokens, D]``.
+
+        Args:
+            null: the context of the null condition, which has no pose.
+        """
+        pose = batch["pose_latent"]
+        blank = torch.zeros_like(pose)
+        return self.guided_ddim(
+            noise,
+            lambda x, timesteps: self.told(x, timesteps, pose, context),
+            lambda x, timesteps: self.told(x, timesteps, blank, null),
+            steps,
+            guidance,
+        )
+
     def guided_by_field(
         self, batch: Batch, prediction: Tensor, truth: Tensor, timesteps: Tensor, keep: Tensor
     ) -> Tensor:

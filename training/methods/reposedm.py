@@ -182,15 +182,8 @@ class RePoseDM(FieldTaught):
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
-        pose, context = batch["pose_latent"], self.aligned(batch).tokens
-        blank, null = torch.zeros_like(pose), torch.zeros_like(context)
-        return self.guided_ddim(
-            noise,
-            lambda x, timesteps: self.told(x, timesteps, pose, context),
-            lambda x, timesteps: self.told(x, timesteps, blank, null),
-            steps,
-            guidance,
-        )
+        context = self.aligned(batch).tokens
+        return self.posed_ddim(batch, context, torch.zeros_like(context), noise, steps, guidance)
 
     def shown(self, batch: Batch) -> list[Tensor]:
         """The sources, as the alignment warps them, and the targets."""

@@ -93,16 +93,9 @@ class RePoseSD(FieldTaught):
 
     @torch.no_grad()
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
-        pose, context = batch["pose_latent"], self.words(batch["caption"])
-        blank = torch.zeros_like(pose)
+        context = self.words(batch["caption"])
         null = self.words(self.words.tokens("").to(noise.device)[None]).expand_as(context)
-        return self.guided_ddim(
-            noise,
-            lambda x, timesteps: self.told(x, timesteps, pose, context),
-            lambda x, timesteps: self.told(x, timesteps, blank, null),
-            steps,
-            guidance,
-        )
+        return self.posed_ddim(batch, context, null, noise, steps, guidance)
 
     def shown(self, batch: Batch) -> list[Tensor]:
         """The poses and the targets."""

@@ -22,7 +22,7 @@ from preprocessors.selection import implied_labels
 from ..correspondence import Correspondence, Surface
 from ..data.records import Record
 from ..diffusers_binding import Memories, project, remember, transformer_blocks
-from ..drawn_pose import drawn_people
+from ..drawn_pose import drawn_pose
 from ..draws import Draws
 from ..objectives import dropped
 from .base import Batch, field, frame_of, tensor
@@ -122,8 +122,7 @@ class TruePose(DualUNet):
         frame = frame_of(record)
         implied = torch.zeros(len(LIP_20), dtype=torch.bool)
         implied[[LIP_20.index(label) for label in implied_labels(frame.visible())]] = True
-        skeleton = drawn_people(record)
-        read = super().read_target(record) | {"skeleton": tensor(skeleton), "implied": implied}
+        read = super().read_target(record) | {"skeleton": tensor(drawn_pose(frame)), "implied": implied}
         if self.options.fusion == "none":
             read["prompt"] = tensor(field(record, "regions"), torch.float32)
         return read

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from preprocessors.body.normals import vertex_normals
+
 #: Phenotypes, each in 0–1, and the range adults are drawn from; gender 0 is male.
 RANGES = {
     "gender": (0.0, 1.0),
@@ -189,17 +191,6 @@ def _inner_parts(model) -> np.ndarray:
         np.arange(len(model.template_vertices)), model.vertex_bone_weights.numpy().argmax(1)
     ]
     return np.char.startswith(labels[main], "tongue")
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals of vertices, the faces' by area."""
-    corners = vertices[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.zeros((len(vertices), 3), np.float64)
-    for corner in range(3):
-        for axis in range(3):
-            total[:, axis] += np.bincount(faces[:, corner], normal[:, axis], len(vertices))
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def skin(vertices: np.ndarray, bones: np.ndarray, weights: np.ndarray, transforms: np.ndarray) -> np.ndarray:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from .bodies import Bodies, skin, vertex_normals
+from preprocessors.body.normals import vertex_normals
+
+from .bodies import Bodies, skin
 from .shell import Shell
 
 
@@ -63,7 +65,7 @@ def dress(bodies: Bodies, rest: dict[str, Tensor], shells: list[Shell]) -> Figur
                 shell.bones,
                 shell.weights,
             )
-            rest_vertices = _fitted(canonical, body, surface.vertices)
+            rest_vertices = fitted(canonical, body, surface.vertices)
         missing = widest - bones.shape[1]
         parts["rest"].append(rest_vertices)
         parts["canonical"].append(canonical)
@@ -95,7 +97,7 @@ def _draped(body: np.ndarray, normals: np.ndarray, offset: np.ndarray, faces: np
     return (shell + np.maximum(offset * 0.6 - off, 0)[:, None] * normals).astype(np.float32)
 
 
-def _fitted(points: np.ndarray, body: np.ndarray, canonical: np.ndarray) -> np.ndarray:
+def fitted(points: np.ndarray, body: np.ndarray, canonical: np.ndarray) -> np.ndarray:
     """Points around the canonical body, moved as the body's surface nearest to each is."""
     from scipy.spatial import cKDTree
 
