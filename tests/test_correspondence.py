@@ -15,6 +15,7 @@ from preprocessors.texture_map import scatter, surface_of_texture, to_texture
 from training.correspondence import (
     LABEL_WEIGHT,
     Correspondence,
+    Looking,
     Surface,
     correspondence_error,
     grid_of,
@@ -29,6 +30,7 @@ from training.loop import Run
 from training.methods import METHODS
 
 GRIDS = (1, 4), (1, 4)
+GRID_OF_3 = (1, 3), (1, 3)
 
 
 def picture(*parts: int) -> torch.Tensor:
@@ -72,6 +74,23 @@ def test_a_background_is_like_nothing():
     # Most tokens show one: they would teach attention to be uniform.
     target, source = Surface(picture(0, 3), labels(0, 5)), Surface(picture(0, 0, 4), labels(0, 0, 5))
     assert Correspondence(target, source).wanted((1, 2), (1, 3))[0].tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
+def test_tokens_that_show_nobody_want_the_background_and_count_apart():
+    target, source = Surface(picture(0, 3, 0), labels(0, 5, 0)), Surface(picture(0, 0, 4), labels(0, 0, 5))
+    half = Surface(target.iuv, target.labels.clone())
+    half.labels[0, 0, 0] = 5  # One pixel of four.
+    wanted = Correspondence(target, source).wanted_by_nobody(*GRID_OF_3)
+    assert wanted[0].tolist() == [[0.5, 0.5, 0], [0, 0, 0], [0.5, 0.5, 0]]
+    assert Correspondence(half, source).wanted_by_nobody(*GRID_OF_3)[0, 0].tolist() == [0, 0, 0]
+
+    attention = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.1, 0.8], [0.25, 0.25, 0.5]]])
+    body = -np.log(0.8)
+    nobody = -(np.log(0.5) + 3 * np.log(0.25)) / 4
+    for weight in (0.0, 0.1):
+        looking = Looking(Correspondence(target, source, background=weight), *GRID_OF_3)
+        looking.see(attention, *GRID_OF_3)
+        assert float(looking.error()) == pytest.approx(body + weight * nobody, rel=1e-6)
 
 
 def test_each_source_is_seen_by_its_own_targets():

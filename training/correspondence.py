@@ -20,8 +20,8 @@ BINS = 4
 SURFACE_BINS = PARTS * BINS * BINS
 #: How much two tokens' common label counts beside a common place of the surface: a garment's back tells of its front.
 LABEL_WEIGHT = 0.15
-#: The parsing's label of nobody. Backgrounds teach nothing: most tokens show one, and all of a picture's are alike, so
-#: that they would teach attention to be uniform.
+#: The parsing's label of nobody. Backgrounds count apart from the body, or not at all: most tokens show one, and all of
+#: a picture's are alike, so that among the others they would teach attention to be uniform.
 BACKGROUND = 0
 
 
@@ -71,13 +71,17 @@ class Correspondence:
     Args:
         target: of B pictures.
         source: of S pictures or texture maps, each of which is seen by B / S of the targets, one after another.
+        background: what a token that shows nobody counts for finding the source's background, beside one of a body
+            for finding the body. Where it is not 0, both have labels.
     """
 
-    def __init__(self, target: Surface, source: Surface) -> None:
+    def __init__(self, target: Surface, source: Surface, background: float = 0.0) -> None:
         self._target, self._source = target, source
+        self.background = background
         self._histogram = functools.cache(self._histogram_of)
         #: Sites share grids.
         self.wanted = functools.cache(self._wanted)
+        self.wanted_by_nobody = functools.cache(self._wanted_by_nobody)
 
     def surface(self, target_grid: tuple[int, int], source_grid: tuple[int, int]) -> Tensor:
         """How much of the same surface tokens show: Σ over bins of the product of their shares, ``[B, N, M]``."""
@@ -93,6 +97,12 @@ class Correspondence:
             alike = alike + LABEL_WEIGHT * self._product("labels", target_grid, source_grid)
         return alike / alike.sum(-1, keepdim=True).clamp(min=1e-6)
 
+    def _wanted_by_nobody(self, target_grid: tuple[int, int], source_grid: tuple[int, int]) -> Tensor:
+        """T of tokens that show only background, which should find the source's; others' rows are 0; ``[B, N, M]``."""
+        empty = self._histogram("target", "background", target_grid) >= 1
+        alike = self._product("background", target_grid, source_grid) * empty
+        return alike / alike.sum(-1, keepdim=True).clamp(min=1e-6)
+
     def _product(self, kind: str, target_grid: tuple[int, int], source_grid: tuple[int, int]) -> Tensor:
         target, source = self._histogram("target", kind, target_grid), self._histogram("source", kind, source_grid)
         rows, sources = len(target), len(source)
@@ -102,6 +112,8 @@ class Correspondence:
         surface = self._target if side == "target" else self._source
         if kind == "surface":
             return token_histograms(surface_bins(surface.iuv), SURFACE_BINS, grid)
+        if kind == "background":
+            return token_histograms((surface.labels != BACKGROUND).long(), 1, grid)
         return token_histograms(surface.labels.long().where(surface.labels != BACKGROUND, -1), 256, grid)
 
 
@@ -135,7 +147,12 @@ class Looking:
 
     def see(self, attention: Tensor, target_grid: tuple[int, int], source_grid: tuple[int, int]) -> None:
         """Be told of attention ``[B, N, M]`` whose N and M tokens are these grids."""
-        self._errors.append(correspondence_error(attention, self._correspondence.wanted(target_grid, source_grid)))
+        wanted = self._correspondence
+        error = correspondence_error(attention, wanted.wanted(target_grid, source_grid))
+        if wanted.background:
+            nobody = wanted.wanted_by_nobody(target_grid, source_grid)
+            error = error + wanted.background * correspondence_error(attention, nobody)
+        self._errors.append(error)
 
     def error(self) -> Tensor:
         """The mean over all sites; 0 where no site looks at the source."""

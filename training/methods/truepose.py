@@ -46,6 +46,8 @@ class TruePoseOptions(DiffusionOptions):
     drop: η, share of rows that train the null condition.
     delta, sigma, axis: of Eq. 6.
     count: K of CAA.
+    correspondence_background: ours: what finding the background counts in ``correspondence``, beside finding the
+        body; 0 teaches nothing about it.
     """
 
     fusion: Literal["hpfa", "reference", "clip", "none"] = "hpfa"
@@ -57,6 +59,7 @@ class TruePoseOptions(DiffusionOptions):
     sigma: float = 0.3
     axis: Literal["key", "query"] = "key"
     count: int = 2
+    correspondence_background: float = 0.0
 
     def __post_init__(self) -> None:
         if self.fusion in WITHOUT_SOURCE_NET and self.caa:
@@ -163,7 +166,9 @@ class TruePose(DualUNet):
 
     def correspondence(self, batch: Batch) -> Correspondence:
         return Correspondence(
-            Surface(batch["target_iuv"], batch["target_parsing"]), Surface(batch["source_iuv"], batch["parsing"])
+            Surface(batch["target_iuv"], batch["target_parsing"]),
+            Surface(batch["source_iuv"], batch["parsing"]),
+            self.options.correspondence_background,
         )
 
     def kept(self, rows: int, draws: Draws) -> Tensor | None:
