@@ -21,7 +21,7 @@ from devtools.say import say  # noqa: E402
 
 COMMANDS = {
     "demo": ("devtools.demo", "transfer a pose in a real ComfyUI and show where the pictures are"),
-    "test": ("pytest", "run the tests (--slow adds the exhaustive ones; other words go to pytest)"),
+    "test": ("pytest", "run the tests (--quick: a part in minutes, --slow: all there are; other words go to pytest)"),
     "serve": ("devtools.serve", "run a ComfyUI with the pack in it, on a free port, until Ctrl-C"),
     "training": ("training", "make data sets, train, evaluate: training preprocess, training train, …"),
     "bench": ("benchmarks", "measure speed and memory: bench step, mcld, pcdms, imagpose, guidance, train, …"),
@@ -32,6 +32,31 @@ COMMANDS = {
 INTERRUPTED = 130
 #: The whole suite goes to as many processes as there are cores, up to four, a file to one of them.
 TOGETHER = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+#: Files of the part that takes minutes: conventions, equations, the contract's heart, weight files. None has a server.
+QUICK = (
+    "attention",
+    "checkpoints",
+    "cva",
+    "hosts_table",
+    "house",
+    "lazy_layers",
+    "mcld",
+    "metrics",
+    "mirrored",
+    "model_files",
+    "muon",
+    "node_inputs",
+    "nodes",
+    "objectives",
+    "packaging",
+    "pose_alignment",
+    "poses",
+    "static",
+    "texture_lookup",
+    "training_free",
+    "unet_families",
+    "weight_kinds",
+)
 
 
 def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]:
@@ -44,8 +69,9 @@ def module_and_arguments(command: str, rest: list[str]) -> tuple[str, list[str]]
             raise SystemExit(f"{said} There is {', '.join(names)}: python dev.py {command} {names[0]} --help")
         return f"{module}.{rest[0]}", rest[1:]
     if command == "test":
-        slow, rest = "--slow" in rest, [word for word in rest if word != "--slow"]
-        return module, [*(["-m", ""] if slow else []), *([] if rest else TOGETHER), *rest]
+        chosen, rest = {"--slow", "--quick"} & {*rest}, [word for word in rest if word not in ("--slow", "--quick")]
+        files = [f"tests/test_{name}.py" for name in QUICK] if "--quick" in chosen else []
+        return module, [*(["-m", ""] if "--slow" in chosen else []), *([] if rest else TOGETHER), *files, *rest]
     return module, rest
 
 

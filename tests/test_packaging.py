@@ -12,18 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from packaging.requirements import Requirement
+from project import PROJECT
 
 from devtools import environment
 from devtools.host import ROOT
 
-try:
-    import tomllib
-except ModuleNotFoundError:
-    import tomli as tomllib
-
 #: Packages that exist in several builds of one module.
 ONE_OF_SEVERAL = re.compile(r"(onnxruntime|opencv|torch|nvidia)")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def brought_by(*names: str) -> set[str]:

@@ -10,6 +10,7 @@ import sys
 import pytest
 from comfy_api.latest import io
 from mannequin.nodes import NODES
+from project import relative
 
 import dev
 from devtools import host
@@ -27,10 +28,6 @@ ARROWS = {
     "preprocessors": set(),
     "training": {"model_patches", "preprocessors"},
 }
-
-
-def relative(path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def imports(tree: ast.AST):
