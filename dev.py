@@ -37,6 +37,7 @@ QUICK = (
     "attention",
     "checkpoints",
     "cva",
+    "downloads",
     "hosts_table",
     "house",
     "lazy_layers",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from .graph_drawing import Drawn, Graph, from_hub
 
 WEIGHTS, DENSEPOSE = "mcld.safetensors", "densepose_r101_fpn_dl.torchscript"
-VAE, VISION = "vae-ft-mse-840000-ema-pruned.safetensors", "clip_vision_vit_l_14.safetensors"
+VAE, VISION = "vae-ft-mse-840000-ema-pruned.safetensors", "clip-vit-large-patch14.safetensors"
 SIDE = 512
 NOTE = (
     "Needs `models/mannequin/mcld.safetensors` (make it from the published files: *Load MCLD*, help), the VAE "
@@ -83,14 +83,19 @@ def swapped_maps(
 def loaders(graph: Graph) -> dict[str, Drawn]:
     """Everything that is loaded, in the first column."""
     vae = from_hub("stabilityai/sd-vae-ft-mse-original", VAE, "vae")
-    vision = from_hub("openai/clip-vit-large-patch14", "model.safetensors", "clip_vision", VISION)
     return {
         "mcld": graph.add(0, "MannequinLoadMCLD", weights=WEIGHTS),
         "vae": graph.add(0, "VAELoader", vae_name=VAE, models=vae),
-        "vision": graph.add(0, "CLIPVisionLoader", clip_name=VISION, models=vision),
+        "vision": vision_loader(graph, 0),
         "densepose": densepose_loader(graph, 0),
         "face": graph.add(0, "MannequinLoadFaceAnalysis"),
     }
+
+
+def vision_loader(graph: Graph, column: int) -> Drawn:
+    """CLIP ViT-L/14, under the name that other packs' graphs have it by."""
+    models = from_hub("openai/clip-vit-large-patch14", "model.safetensors", "clip_vision", VISION)
+    return graph.add(column, "CLIPVisionLoader", clip_name=VISION, models=models)
 
 
 def densepose_loader(graph: Graph, column: int) -> Drawn:

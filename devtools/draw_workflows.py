@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .client import Client
 from .draw_imagpose import imagpose, imagpose_many_sources
-from .draw_mcld import garment_swap, identity_swap, mcld
+from .draw_mcld import garment_swap, identity_swap, mcld, vision_loader
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_preprocess import preprocess
@@ -131,7 +131,7 @@ def truepose(info: dict) -> Graph:
 
 def training_free(info: dict) -> Graph:
     """HPFA and CAA on an ordinary SD1.5 checkpoint, the pose by ControlNet, words by CLIP, a LoRA if there is one."""
-    control_file, vision_file = "control_v11p_sd15_openpose_fp16.safetensors", "clip_vision_vit_l_14.safetensors"
+    control_file = "control_v11p_sd15_openpose_fp16.safetensors"
     graph = Graph(info)
     graph.note(
         0,
@@ -142,12 +142,7 @@ def training_free(info: dict) -> Graph:
     )
     fitted, pose, parsing = photos(graph, "mannequin_source.png", "mannequin_pose.png", 352, 704)
     checkpoint = checkpoint_loader(graph, 1)
-    vision = graph.add(
-        1,
-        "CLIPVisionLoader",
-        clip_name=vision_file,
-        models=from_hub("openai/clip-vit-large-patch14", "model.safetensors", "clip_vision", vision_file),
-    )
+    vision = vision_loader(graph, 1)
     control = graph.add(
         1,
         "ControlNetLoader",

@@ -6,6 +6,7 @@ Sockets and widgets come from a running server's ``/object_info``, so that a gra
 from dataclasses import dataclass, field
 from typing import Any
 
+from .downloads import SHA256
 from .graph_format import WIDGET_TYPES, widget_names
 from .server import PACK
 
@@ -30,8 +31,13 @@ class Drawn:
 
 
 def from_hub(repository: str, file: str, directory: str, name: str | None = None) -> list[dict[str, str]]:
-    """``models`` of a node: what the front end offers to download, into which models folder, and under what name."""
-    return [{"name": name or file, "url": f"{HUB}/{repository}/resolve/main/{file}", "directory": directory}]
+    """``models`` of a node: what the front end offers to download, into which models folder, and under what name.
+
+    With the file's hash, where a public source states one.
+    """
+    known = SHA256.get(f"{repository}/{file}")
+    place = {"name": name or file, "url": f"{HUB}/{repository}/resolve/main/{file}", "directory": directory}
+    return [place | ({"hash": known, "hash_type": "SHA256"} if known else {})]
 
 
 class Graph:
