@@ -27,6 +27,7 @@ COMMANDS = {
     "bench": ("benchmarks", "measure speed and memory: bench step, mcld, pcdms, imagpose, guidance, train, …"),
     "parity": ("devtools.parity", "recompute golden files with our modules"),
     "hosts": ("devtools.hosts", "a table of which versions of ComfyUI the pack works on: hosts FOLDER…"),
+    "soak": ("devtools.soak", "many prompts on a real server, and whether its memory grows: soak --prompts 1000"),
     "screenshot": ("devtools.screenshot", "open a workflow in the real front end and save a picture of the graph"),
 }
 INTERRUPTED = 130
