@@ -7,6 +7,7 @@ from ..preprocessors.body.points import frames
 from ..preprocessors.body.rendering import densepose, depth_image, mask, normal_image, parsing
 from ..preprocessors.skeleton import draw
 from .errors import names_itself
+from .host_features import search_aliases
 from .inputs import no_person_input
 from .progress import per_picture
 from .types import DensePose, Parsing, PoseKeypoint
@@ -24,7 +25,8 @@ class MannequinPoseMannequin(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPoseMannequin",
             display_name="Pose Mannequin",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("pose editor", "pose studio", "3d pose", "openpose editor", "mannequin"),
             description=(
                 "Poses a bundled body and gives every condition of the picture: keypoints with hands and face, "
                 "DensePose, parsing, skeleton, depth, normals and mask. Nothing to download, no photo needed."

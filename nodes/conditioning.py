@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..model_patches.comfy_blocks import context_width
 from ..model_patches.comfy_evaluation import NULL
 from .errors import names_itself
+from .host_features import search_aliases
 
 
 class MannequinConditioning(io.ComfyNode):
@@ -16,7 +17,8 @@ class MannequinConditioning(io.ComfyNode):
         return io.Schema(
             node_id="MannequinConditioning",
             display_name="Conditioning Without Text",
-            category="Mannequin/Conditioning",
+            category="Mannequin/Condition",
+            **search_aliases("empty prompt", "null conditioning"),
             description=(
                 "Positive and negative conditioning for methods without text, such as TruePose. Both are empty; what "
                 "differs is that Mannequin's attention patches act on the positive and leave the negative alone: the "

@@ -7,6 +7,7 @@ from ..preprocessors.masks import given
 from ..preprocessors.people import people_boxes
 from ..preprocessors.placement import LARGEST_SIDE, fit, mask_boxes, paste, place
 from .errors import names_itself
+from .host_features import search_aliases
 from .inputs import people_inputs, person_input
 from .progress import per_picture
 from .types import Placement
@@ -29,7 +30,8 @@ class MannequinFitImage(io.ComfyNode):
         return io.Schema(
             node_id="MannequinFitImage",
             display_name="Fit Image",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("crop", "resize", "inpaint crop"),
             description=(
                 "Brings a photo to the size a method works at: squashed, padded, cropped to the middle or around a "
                 "person. Paste Back puts the result into the photo at its place."
@@ -99,7 +101,8 @@ class MannequinPasteBack(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPasteBack",
             display_name="Paste Back",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("stitch", "uncrop"),
             description=(
                 "Puts a result into the original photo, at the place that Fit Image took it from. Outside that "
                 "rectangle the photo keeps its very pixels."

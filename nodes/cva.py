@@ -7,6 +7,7 @@ from ..model_patches.comfy_cva import apply_cva
 from ..model_patches.comfy_weights import load_weights
 from ..model_patches.weight_kinds.imagpose import CONVERTED, CVA_MODULES
 from .errors import name_of, names_itself
+from .host_features import advanced, search_aliases
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import any_name, files_of_kind, read_weights
 from .types import IMAGPoseWeights
@@ -26,7 +27,7 @@ class MannequinLoadCVA(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadCVA",
             display_name="Load CVA",
-            category="Mannequin/IMAGPose",
+            category="Mannequin/Load",
             description=(
                 "Loads modules of cross-view attention without a UNet from a safetensors file in models/mannequin: a "
                 "motion module in AnimateDiff's form, as IMAGPose's training begins from, made ready with "
@@ -59,7 +60,8 @@ class MannequinApplyCVA(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyCVA",
             display_name="Apply CVA",
-            category="Mannequin/IMAGPose",
+            category="Mannequin/Patch",
+            **search_aliases("imagpose", "cross-view", "multi-view", "consistency"),
             description=(
                 "Cross-view attention (IMAGPose, section 3.4): between the UNet's layers, every place of a view looks "
                 "at the same place of the other views, for the condition and for guidance's null condition alike. "
@@ -68,21 +70,25 @@ class MannequinApplyCVA(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="IMAGPose's model, or another of Stable Diffusion as wide."),
                 IMAGPoseWeights.Input("imagpose", tooltip="From Load IMAGPose, or Load CVA."),
-                io.Combo.Input(
-                    "placement",
-                    options=[AFTER_LAYERS, AFTER_ATTENTION],
-                    tooltip=(
-                        "After each layer: 21 places in SD1.5, as the published weights were trained. After "
-                        "cross-attention: 16 places, as the paper says."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "placement",
+                        options=[AFTER_LAYERS, AFTER_ATTENTION],
+                        tooltip=(
+                            "After each layer: 21 places in SD1.5, as the published weights were trained. After "
+                            "cross-attention: 16 places, as the paper says."
+                        ),
+                    )
                 ),
-                io.Combo.Input(
-                    "views",
-                    options=list(VIEWS),
-                    tooltip=(
-                        "What looks at each other: tiles of one joint picture (rows × columns; 2×2 is what IMAGPose "
-                        "was trained on), or the images of the batch."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "views",
+                        options=list(VIEWS),
+                        tooltip=(
+                            "What looks at each other: tiles of one joint picture (rows × columns; 2×2 is what "
+                            "IMAGPose was trained on), or the images of the batch."
+                        ),
+                    )
                 ),
                 sites_input(),
                 *scope_inputs(),

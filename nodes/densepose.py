@@ -10,6 +10,7 @@ from ..model_patches.comfy_networks import host_patcher
 from ..preprocessors.densepose import GROUPS, from_image, part_numbers
 from ..preprocessors.densepose_net import RESOLUTION, detect_densepose, is_torchscript, load
 from .errors import names_itself
+from .host_features import advanced, search_aliases
 from .inputs import no_person_input
 from .model_files import any_name, fitting, remembered, weight_file, weight_files
 from .progress import per_picture
@@ -30,7 +31,7 @@ class MannequinLoadDensePose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadDensePose",
             display_name="Load DensePose",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads DensePose R-CNN from a TorchScript file: one in models/mannequin, or the one that "
                 "comfyui_controlnet_aux has already downloaded."
@@ -73,7 +74,8 @@ class MannequinDetectDensePose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinDetectDensePose",
             display_name="Detect DensePose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("iuv", "uv map"),
             description=(
                 "Part index, U and V of every pixel of a person (DensePose), not only the parts' colours: for MCLD's "
                 "pose image and texture map."
@@ -87,13 +89,15 @@ class MannequinDetectDensePose(io.ComfyNode):
                     options=["most certain", "largest", "most central", "all", "error"],
                     tooltip="Several people found: who counts. MCLD takes the most certain.",
                 ),
-                io.Int.Input(
-                    "resolution",
-                    default=RESOLUTION,
-                    min=64,
-                    max=2048,
-                    step=32,
-                    tooltip="Short side of the picture the network sees, in pixels; 800 is what it was tested at.",
+                advanced(
+                    io.Int.Input(
+                        "resolution",
+                        default=RESOLUTION,
+                        min=64,
+                        max=2048,
+                        step=32,
+                        tooltip="Short side of the picture the network sees, in pixels; 800 is what it was tested at.",
+                    )
                 ),
             ],
             outputs=[DensePose.Output("densepose", display_name="DENSEPOSE", tooltip="I, U and V of every pixel.")],
@@ -116,7 +120,8 @@ class MannequinImportDensePose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinImportDensePose",
             display_name="Import DensePose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("iuv", "uv map"),
             description=(
                 "Reads a DensePose picture (IUV) that another program wrote, in the usual order of its channels or in "
                 "MCLD's. It must be the PNG file itself: not resized, not JPEG, not coloured for display."
@@ -146,7 +151,7 @@ class MannequinDensePoseImage(io.ComfyNode):
         return io.Schema(
             node_id="MannequinDensePoseImage",
             display_name="DensePose to Image",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description=(
                 "DensePose as a picture, in the convention its reader wants: MCLD's pose guider, other programs, or a "
                 "DensePose ControlNet."
@@ -176,7 +181,7 @@ class MannequinDensePoseMask(io.ComfyNode):
         return io.Schema(
             node_id="MannequinDensePoseMask",
             display_name="DensePose to Mask",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description="A mask of body parts. Grow, shrink and feather it with ComfyUI's own mask nodes.",
             inputs=[
                 DensePose.Input("densepose", tooltip="From Detect DensePose or Import DensePose."),

@@ -10,6 +10,7 @@ from ..model_patches.comfy_dino import load_dino
 from ..model_patches.dino import BY_SCALE, BY_SIZE, is_dino
 from ..model_patches.errors import PatchError
 from .errors import names_itself
+from .host_features import advanced
 from .model_files import any_name, read_tensors, tensor_names
 
 FOLDER, ENDING = "clip_vision", ".safetensors"
@@ -25,7 +26,7 @@ class MannequinLoadDINOv2(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadDINOv2",
             display_name="Load DINOv2",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads DINOv2 (small, base, large or giant) from models/clip_vision for pictures of 224 pixels under "
                 "CLIP's statistics, as PCDMs and IMAGPose were trained; Load CLIP Vision has it for 518 pixels."
@@ -36,20 +37,26 @@ class MannequinLoadDINOv2(io.ComfyNode):
                     options=_files(),
                     tooltip="A DINOv2 in models/clip_vision, recognised by its keys: giant for PCDMs.",
                 ),
-                io.Combo.Input(
-                    "positions",
-                    options=[BY_SCALE, BY_SIZE],
-                    optional=True,
-                    tooltip=(
-                        "How positions of 37×37 patches become 16×16: by a scale, as PCDMs and IMAGPose had it, or by "
-                        "size, as newer versions of transformers do."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "positions",
+                        options=[BY_SCALE, BY_SIZE],
+                        optional=True,
+                        tooltip=(
+                            "How positions of 37×37 patches become 16×16: by a scale, as PCDMs and IMAGPose had it, or "
+                            "by size, as newer versions of transformers do."
+                        ),
+                    )
                 ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    optional=True,
-                    tooltip="The host keeps image encoders in half precision, 1e-3 of the tokens away from float32.",
+                advanced(
+                    io.Combo.Input(
+                        "precision",
+                        options=list(PRECISIONS),
+                        optional=True,
+                        tooltip=(
+                            "The host keeps image encoders in half precision, 1e-3 of the tokens away from float32."
+                        ),
+                    )
                 ),
             ],
             outputs=[

@@ -13,6 +13,7 @@ from ..preprocessors.face_identity import embed_faces
 from ..preprocessors.face_packs import DEFAULT, find_packs, pack_folder
 from ..preprocessors.labels import LIP_20
 from .errors import names_itself
+from .host_features import search_aliases
 from .progress import per_picture
 from .types import FaceEmbedding, FaceNetwork, RegionEmbeddings
 
@@ -27,7 +28,8 @@ class MannequinCropFace(io.ComfyNode):
         return io.Schema(
             node_id="MannequinCropFace",
             display_name="Crop Face",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("face crop", "face detection"),
             description=(
                 "Finds faces with the bundled BlazeFace and cuts them out, upright and with some room around; nothing "
                 "to download or install."
@@ -100,7 +102,7 @@ class MannequinLoadFaceAnalysis(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadFaceAnalysis",
             display_name="Load Face Analysis",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads insightface's antelopev2 from models/insightface/models/antelopev2, for MCLD's face embedding. "
                 "Needs the Python package insightface; its models are for non-commercial research only."
@@ -133,7 +135,8 @@ class MannequinEmbedFace(io.ComfyNode):
         return io.Schema(
             node_id="MannequinEmbedFace",
             display_name="Embed Face",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("face id", "insightface", "arcface", "identity"),
             description=(
                 "A face's identity as 512 numbers, by insightface. Computed as in MCLD: detector at 640, the largest "
                 "face, not normalised; no face gives zeros."
@@ -186,7 +189,7 @@ class MannequinFaceOfRegions(io.ComfyNode):
         return io.Schema(
             node_id="MannequinFaceOfRegions",
             display_name="Face of Regions",
-            category="Mannequin/MCLD",
+            category="Mannequin/Person",
             description=(
                 "The CLIP embedding of the parsing's face, as a face embedding: for MCLD weights that were trained on "
                 "it, such as the pack's demo. The published weights take Embed Face."

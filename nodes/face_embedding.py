@@ -22,7 +22,7 @@ class MannequinSaveFaceEmbedding(io.ComfyNode):
         return io.Schema(
             node_id="MannequinSaveFaceEmbedding",
             display_name="Save Face Embedding",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description="Saves a face embedding as safetensors in the output folder, for Load Face Embedding.",
             inputs=[
                 FaceEmbedding.Input("face_embedding", tooltip="From Embed Face."),
@@ -62,7 +62,7 @@ class MannequinLoadFaceEmbedding(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadFaceEmbedding",
             display_name="Load Face Embedding",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads what Save Face Embedding wrote, from the input folder or from the output folder. insightface is "
                 "not needed for this."

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..preprocessors import onnx
+from .host_features import search_aliases
 
 
 class MannequinFreePreprocessors(io.ComfyNode):
@@ -13,7 +14,8 @@ class MannequinFreePreprocessors(io.ComfyNode):
         return io.Schema(
             node_id="MannequinFreePreprocessors",
             display_name="Free Preprocessors",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("unload", "free memory"),
             description=(
                 "Hands anything through, and frees the memory of the bundled networks (pose, face). They are loaded "
                 "again when needed. Networks from Load nodes are freed by ComfyUI itself."

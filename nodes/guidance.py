@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..model_patches.comfy_guiders import RegionBlendGuider
 from .checks import as_mask, check_conditioning, check_drawn
 from .errors import name_of, names_itself
+from .host_features import search_aliases
 
 
 class MannequinRegionBlendGuider(io.ComfyNode):
@@ -15,7 +16,8 @@ class MannequinRegionBlendGuider(io.ComfyNode):
         return io.Schema(
             node_id="MannequinRegionBlendGuider",
             display_name="Region Blend Guider",
-            category="Mannequin/Guidance",
+            category="Mannequin/Sample",
+            **search_aliases("inpaint", "garment swap", "blend"),
             description=(
                 "Style transfer (TruePose 5.4; MCLD, supplement Eq. 7): inside the mask the picture follows one "
                 "patched model, outside it another. Both start from one checkpoint; any method can patch either. For "

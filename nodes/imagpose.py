@@ -16,6 +16,7 @@ from ..preprocessors.joint_views import STEP, JointLayout, Tile, arranged, flagg
 from .checks import ASPECT_TOLERANCE
 from .cva import CANVASES
 from .errors import names_itself
+from .host_features import advanced, search_aliases
 from .inputs import no_person_input
 from .model_files import any_name, files_of_kind, read_weights
 from .types import IMAGPoseWeights, JointViews
@@ -50,7 +51,8 @@ class MannequinLoadIMAGPose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadIMAGPose",
             display_name="Load IMAGPose",
-            category="Mannequin/IMAGPose",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer", "multi-view"),
             description=(
                 "Loads IMAGPose from a safetensors file in models/mannequin: its UNet, ready to sample (v-prediction, "
                 "zero terminal SNR), and what stands beside it. Make the file of trained weights with "
@@ -87,7 +89,8 @@ class MannequinJointViews(io.ComfyNode):
         return io.Schema(
             node_id="MannequinJointViews",
             display_name="Joint Views",
-            category="Mannequin/IMAGPose",
+            category="Mannequin/Condition",
+            **search_aliases("grid", "multi-view"),
             description=(
                 "Puts sources and target poses into the tiles of one joint picture (IMAGPose, section 3.3). What is "
                 "connected says what is done: one source and one pose (T1, or T2 with the source repeated), several "
@@ -118,13 +121,15 @@ class MannequinJointViews(io.ComfyNode):
                     options=list(CANVASES),
                     tooltip="Tiles, rows × columns. 2×2 is what IMAGPose was trained on; others are beyond the paper.",
                 ),
-                io.Combo.Input(
-                    "free_tiles",
-                    options=list(FILLS),
-                    tooltip=(
-                        "What is repeated in tiles that are left over. Automatic: target poses where there is one "
-                        "source (T1), sources where there are several. Sources with one source: T2."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "free_tiles",
+                        options=list(FILLS),
+                        tooltip=(
+                            "What is repeated in tiles that are left over. Automatic: target poses where there is one "
+                            "source (T1), sources where there are several. Sources with one source: T2."
+                        ),
+                    )
                 ),
                 no_person_input(),
                 io.Image.Input("image_2", optional=True, tooltip="A second photo of the same person and outfit."),
@@ -133,17 +138,19 @@ class MannequinJointViews(io.ComfyNode):
                 io.Image.Input("source_pose_3", optional=True, tooltip="Draw Pose of the third photo."),
                 io.Image.Input("target_pose_2", optional=True, tooltip="A second target pose."),
                 io.Image.Input("target_pose_3", optional=True, tooltip="A third target pose."),
-                io.Int.Input(
-                    "tile_multiple",
-                    default=STEP,
-                    min=8,
-                    max=STEP,
-                    step=8,
-                    optional=True,
-                    tooltip=(
-                        "Of which a tile's sides are multiples: 64 for Stable Diffusion's UNet of four levels, 32 for "
-                        "the demo's of three."
-                    ),
+                advanced(
+                    io.Int.Input(
+                        "tile_multiple",
+                        default=STEP,
+                        min=8,
+                        max=STEP,
+                        step=8,
+                        optional=True,
+                        tooltip=(
+                            "Of which a tile's sides are multiples: 64 for Stable Diffusion's UNet of four levels, 32 "
+                            "for the demo's of three."
+                        ),
+                    )
                 ),
             ],
             outputs=[
@@ -251,7 +258,8 @@ class MannequinSplitViews(io.ComfyNode):
         return io.Schema(
             node_id="MannequinSplitViews",
             display_name="Split Joint Views",
-            category="Mannequin/IMAGPose",
+            category="Mannequin/Condition",
+            **search_aliases("grid", "multi-view"),
             description=(
                 "Cuts the joint picture, behind VAE Decode, into a batch of its views, without the margins that Joint "
                 "Views added."

@@ -31,7 +31,7 @@ class MannequinIMAGPoseConditioning(io.ComfyNode):
         return io.Schema(
             node_id="MannequinIMAGPoseConditioning",
             display_name="IMAGPose Conditioning",
-            category="Mannequin/IMAGPose",
+            category="Mannequin/Condition",
             description=(
                 "Conditions of IMAGPose: the source's DINOv2 tokens and the tokens of its latent as context (FLC, Eq. "
                 "3), the joint picture and its flag beside the noise (ILC), the poses after the first convolution; and "

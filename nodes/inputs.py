@@ -6,6 +6,7 @@ from torch import Tensor
 from ..model_patches.scope import Scope
 from ..model_patches.sites import SYNTAX
 from .checks import as_mask, check_drawn
+from .host_features import advanced
 
 
 def scope_inputs() -> list:
@@ -70,7 +71,9 @@ def pose_strength_input() -> io.Float.Input:
 
 def sites_input() -> io.String.Input:
     """Which attention sites of the UNet a node patches."""
-    return io.String.Input("sites", default="all", tooltip=f"Which attention sites of the UNet it patches. {SYNTAX}")
+    return advanced(
+        io.String.Input("sites", default="all", tooltip=f"Which attention sites of the UNet it patches. {SYNTAX}")
+    )
 
 
 def scope_of(strength: float, start_percent: float, end_percent: float, region: Tensor | None) -> Scope:

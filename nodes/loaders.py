@@ -10,6 +10,7 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.weight_kinds.small_clip import SMALL_CLIP
 from ..model_patches.weight_kinds.truepose import TRAINED, TRUEPOSE, TRUEPOSE_MODEL
 from .errors import names_itself
+from .host_features import search_aliases
 from .model_files import any_name, files_of_kind, read_weights
 from .types import TruePoseWeights
 
@@ -22,7 +23,8 @@ class MannequinLoadTruePose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadTruePose",
             display_name="Load TruePose",
-            category="Mannequin/TruePose",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer"),
             description=(
                 "Loads what TruePose adds to Stable Diffusion (HPFA, CAA and the pose encoder) from a safetensors file "
                 "in models/mannequin. The two UNets come from the host's own loaders."
@@ -56,7 +58,8 @@ class MannequinLoadTruePoseModel(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadTruePoseModel",
             display_name="Load TruePose Model",
-            category="Mannequin/TruePose",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer"),
             description=(
                 "Loads a trained TruePose from one safetensors file: TargetNet, ready to sample, SourceNet, and what "
                 f"lies between. The pack's own demo weights are such a file; others are written by {TRAINED}."
@@ -91,7 +94,7 @@ class MannequinLoadSmallCLIPVision(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadSmallCLIPVision",
             display_name="Load Small CLIP Vision",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads the image encoder of the demo weights. With weights for Stable Diffusion put Load CLIP Vision "
                 "in its place."

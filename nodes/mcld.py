@@ -23,6 +23,7 @@ from ..preprocessors.texture_lookup import look_up
 from .checks import as_pose_picture, check_numbers, check_rows, latent_samples
 from .embeddings import clip_embedding
 from .errors import name_of, names_itself
+from .host_features import search_aliases
 from .inputs import scope_inputs, scope_of, sites_input
 from .model_files import any_name, files_of_kind, read_weights
 from .types import FaceEmbedding, FocalTokens, MCLDWeights
@@ -45,7 +46,8 @@ class MannequinLoadMCLD(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadMCLD",
             display_name="Load MCLD",
-            category="Mannequin/MCLD",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer", "texture map"),
             description=(
                 "Loads MCLD from a safetensors file in models/mannequin: its UNet, ready to sample (v-prediction, zero "
                 "terminal SNR), ReferenceNet, and what lies between. Make the file from the published weights with "
@@ -81,7 +83,7 @@ class MannequinMCLDConditioning(io.ComfyNode):
         return io.Schema(
             node_id="MannequinMCLDConditioning",
             display_name="MCLD Conditioning",
-            category="Mannequin/MCLD",
+            category="Mannequin/Condition",
             description=(
                 "The three focal conditions of MCLD (section 3.2) as tokens: the photo and its texture map through "
                 "CLIP, the face through the face projector; and empty conditioning for the sampler."
@@ -156,7 +158,8 @@ class MannequinApplyMFCA(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyMFCA",
             display_name="Apply MFCA",
-            category="Mannequin/MCLD",
+            category="Mannequin/Patch",
+            **search_aliases("mcld", "pose transfer", "ip-adapter"),
             description=(
                 "Multi-focal conditions aggregation (MCLD, Eq. 3 and 4): cross-attention to the photo in the UNet's "
                 "encoder, to the texture map in its decoder, to both in the middle, and to the face everywhere."
@@ -221,7 +224,8 @@ class MannequinApplyPoseGuider(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyPoseGuider",
             display_name="Apply Pose Guider",
-            category="Mannequin/MCLD",
+            category="Mannequin/Patch",
+            **search_aliases("mcld", "pose condition", "animate anyone", "controlnet"),
             description=(
                 "Adds MCLD's trained pose features after the UNet's first convolution, for the condition and for "
                 "classifier-free guidance's null condition alike."

@@ -46,7 +46,7 @@ class MannequinLoadParser(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadParser",
             display_name="Load Parser",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads a human parsing network from models/mannequin: SegFormer as a folder (config.json and "
                 "model.safetensors), such as segformer_b2_clothes, or SCHP as an .onnx file."
@@ -84,7 +84,7 @@ class MannequinImportParsing(io.ComfyNode):
         return io.Schema(
             node_id="MannequinImportParsing",
             display_name="Import Parsing",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description=(
                 "Reads a picture of labels that another program wrote: the classes' numbers as grey, or SCHP's "
                 "colours. It must be the PNG file itself: not JPEG, and not resized but to the nearest pixel."

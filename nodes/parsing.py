@@ -13,6 +13,7 @@ from ..preprocessors.regions import region_crops
 from ..preprocessors.selection import select
 from .embeddings import clip_embedding
 from .errors import names_itself
+from .host_features import search_aliases
 from .inputs import people_inputs, person_input
 from .progress import per_picture
 from .types import ParserNetwork, Parsing, PoseKeypoint, RegionEmbeddings
@@ -26,7 +27,8 @@ class MannequinParsePerson(io.ComfyNode):
         return io.Schema(
             node_id="MannequinParsePerson",
             display_name="Parse Person",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("human parsing", "segmentation", "clothes mask", "LIP"),
             description=(
                 "Labels every pixel of a person: with a network from Load Parser, or without one coarsely, with the "
                 "bundled BlazePose, which cannot tell skirts, dresses, coats or hats."
@@ -60,7 +62,7 @@ class MannequinPreviewParsing(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPreviewParsing",
             display_name="Preview Parsing",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description="Shows a parsing as colours over its photo, with a legend of the labels that occur.",
             inputs=[
                 io.Image.Input("image", tooltip="The photo the parsing was made from."),
@@ -87,7 +89,8 @@ class MannequinParsingMask(io.ComfyNode):
         return io.Schema(
             node_id="MannequinParsingMask",
             display_name="Parsing to Mask",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
+            **search_aliases("clothes mask", "garment mask"),
             description="A mask of the named labels. Grow, shrink and feather it with ComfyUI's own mask nodes.",
             inputs=[
                 Parsing.Input("parsing", tooltip="From Parse Person."),
@@ -110,7 +113,7 @@ class MannequinKeepLabels(io.ComfyNode):
         return io.Schema(
             node_id="MannequinKeepLabels",
             display_name="Keep Labels",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description=(
                 "A parsing with only the named labels, or without them; the rest becomes background. For Encode "
                 "Regions and Select Parsing, where only some of the clothes should count."
@@ -151,7 +154,8 @@ class MannequinSelectParsing(io.ComfyNode):
         return io.Schema(
             node_id="MannequinSelectParsing",
             display_name="Select Parsing",
-            category="Mannequin/TruePose",
+            category="Mannequin/Person",
+            **search_aliases("garment mask", "implied labels"),
             description=(
                 "Target-oriented source parsing selection (TruePose 4.2): the parts of the source that the target pose "
                 "shows. A pose without legs drops trousers and shoes."
@@ -177,7 +181,8 @@ class MannequinEncodeRegions(io.ComfyNode):
         return io.Schema(
             node_id="MannequinEncodeRegions",
             display_name="Encode Regions",
-            category="Mannequin/TruePose",
+            category="Mannequin/Person",
+            **search_aliases("clip vision", "ip-adapter"),
             description=(
                 "Cuts the rectangle around every parsing label out of the source and embeds it with CLIP (TruePose, "
                 "Eq. 4), for Apply CAA."

@@ -13,6 +13,7 @@ from ..model_patches.weight_kinds.pcdms_unets import CONVERTED, PCDMS_INPAINTING
 from ..preprocessors.images import check_image, squashed
 from .checks import check_rows, check_skeleton
 from .errors import names_itself
+from .host_features import search_aliases
 from .model_files import any_name, files_of_kind, read_weights
 from .types import PCDMsWeights
 
@@ -43,7 +44,8 @@ class MannequinLoadPCDMsInpainting(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadPCDMsInpainting",
             display_name="Load PCDMs Inpainting",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer"),
             description=(
                 "Loads PCDMs' inpainting model, or the simplified checkpoint, from a safetensors file in "
                 "models/mannequin: its UNet, ready to sample, and what stands beside it. Make the file from the "
@@ -78,7 +80,8 @@ class MannequinLoadPCDMsRefining(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadPCDMsRefining",
             display_name="Load PCDMs Refining",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer", "refiner"),
             description=(
                 "Loads PCDMs' refining model from a safetensors file in models/mannequin. It refines the result of any "
                 f"method. Make the file from the published weights with {CONVERTED}."
@@ -112,7 +115,8 @@ class MannequinPCDMsJoint(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPCDMsJoint",
             display_name="PCDMs Joint Picture",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Condition",
+            **search_aliases("side by side", "inpainting"),
             description=(
                 "Puts source and target side by side as Fig. 4 of PCDMs has them: the source photo and black, the two "
                 "poses, and the mask of what is to be generated. Several target poses make a batch."
@@ -166,7 +170,8 @@ class MannequinPCDMsTarget(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPCDMsTarget",
             display_name="PCDMs Target Half",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Condition",
+            **search_aliases("crop half"),
             description="Cuts the generated half out of PCDMs' joint picture, behind VAE Decode.",
             inputs=[io.Image.Input("joint", tooltip="The decoded joint picture: source on the left, target right.")],
             outputs=[io.Image.Output(display_name="IMAGE", tooltip="The target, half as wide.")],

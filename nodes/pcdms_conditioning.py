@@ -16,6 +16,7 @@ from .checks import as_mask, as_pose_picture, check_rows
 from .embeddings import as_embedding
 from .encoding import dino_tokens, empty_latent, encoded, visible
 from .errors import name_of, names_itself
+from .host_features import advanced
 from .inputs import pose_strength_input
 from .pcdms import side_inputs
 from .types import PCDMsWeights
@@ -40,7 +41,7 @@ class MannequinPCDMsConditioning(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPCDMsConditioning",
             display_name="PCDMs Conditioning",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Condition",
             description=(
                 "Conditions of PCDMs' inpainting model (section 3.3): the joint picture and its mask beside the noise, "
                 "the source's DINOv2 tokens and the target's embedding as context, the embedding once more with the "
@@ -59,14 +60,17 @@ class MannequinPCDMsConditioning(io.ComfyNode):
                     tooltip="The target's global embedding, from PCDMs Prior. The simplified checkpoint takes none.",
                 ),
                 pose_strength_input(),
-                io.Combo.Input(
-                    "null_tokens",
-                    options=list(NULL_TOKENS),
-                    optional=True,
-                    tooltip=(
-                        "Tokens of the null condition. As trained: zeros, or the projection of zeros for the "
-                        "simplified checkpoint. Zeros: for weights of the second stage that were trained without prior."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "null_tokens",
+                        options=list(NULL_TOKENS),
+                        optional=True,
+                        tooltip=(
+                            "Tokens of the null condition. As trained: zeros, or the projection of zeros for the "
+                            "simplified checkpoint. Zeros: for weights of the second stage that were trained without "
+                            "prior."
+                        ),
+                    )
                 ),
             ],
             outputs=OUTPUTS,
@@ -132,7 +136,7 @@ class MannequinPCDMsRefining(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPCDMsRefining",
             display_name="PCDMs Refining Conditioning",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Condition",
             description=(
                 "Conditions of PCDMs' refining model (section 3.4): the coarse picture beside the noise, the source's "
                 "DINOv2 tokens as context; and the null condition of Eq. 8. The coarse picture may be any method's, or "

@@ -21,6 +21,7 @@ from ..preprocessors.keypoints import from_pose_keypoint
 from .checks import check_rows
 from .embeddings import as_embedding
 from .errors import names_itself
+from .host_features import advanced, search_aliases
 from .model_files import any_name, files_of_kind, read_weights
 from .progress import per_picture
 from .types import PCDMsPrior, PoseKeypoint
@@ -34,7 +35,8 @@ class MannequinLoadPCDMsPrior(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadPCDMsPrior",
             display_name="Load PCDMs Prior",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer", "unclip"),
             description=(
                 "Loads PCDMs' prior from a safetensors file in models/mannequin. Make the file from the published "
                 f"weights with {CONVERTED}."
@@ -65,7 +67,8 @@ class MannequinPCDMsPrior(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPCDMsPrior",
             display_name="PCDMs Prior",
-            category="Mannequin/PCDMs",
+            category="Mannequin/Condition",
+            **search_aliases("unclip"),
             description=(
                 "Predicts the global embedding of the target picture (section 3.2 of PCDMs) from the source picture's, "
                 "the source's pose and the target's. Several target poses make a batch of embeddings, for PCDMs "
@@ -104,14 +107,16 @@ class MannequinPCDMsPrior(io.ComfyNode):
                     optional=True,
                     tooltip="Classifier-free guidance: 1 is without, as published; above, evaluations are doubled.",
                 ),
-                io.Float.Input(
-                    "missing_joint",
-                    default=0.0,
-                    min=-1.0,
-                    max=1.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Coordinates of a joint that is not seen: 0, or -1 where weights were trained so.",
+                advanced(
+                    io.Float.Input(
+                        "missing_joint",
+                        default=0.0,
+                        min=-1.0,
+                        max=1.0,
+                        step=0.01,
+                        optional=True,
+                        tooltip="Coordinates of a joint that is not seen: 0, or -1 where weights were trained so.",
+                    )
                 ),
             ],
             outputs=[

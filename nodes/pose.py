@@ -8,6 +8,7 @@ from ..preprocessors.published_skeleton import STYLES, draw_published
 from ..preprocessors.retarget import retarget
 from ..preprocessors.skeleton import LARGEST_SIDE, draw
 from .errors import names_itself
+from .host_features import search_aliases
 from .inputs import people_inputs, person_input
 from .progress import per_picture
 from .types import PoseKeypoint
@@ -24,7 +25,8 @@ class MannequinDetectPose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinDetectPose",
             display_name="Detect Pose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("openpose", "dwpose", "pose estimation", "skeleton", "blazepose", "mediapipe"),
             description=(
                 "Finds people and their 18 OpenPose keypoints with the bundled BlazePose; nothing to download. The "
                 "POSE_KEYPOINT of DWPose and OpenPose nodes can be used in its place."
@@ -68,7 +70,7 @@ class MannequinChoosePerson(io.ComfyNode):
         return io.Schema(
             node_id="MannequinChoosePerson",
             display_name="Choose Person",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Person",
             description=(
                 "Keeps one of the people in the POSE_KEYPOINT of any node (DWPose, OpenPose, SDPose), with face and "
                 "hands if it has them."
@@ -99,7 +101,8 @@ class MannequinRetargetPose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinRetargetPose",
             display_name="Retarget Pose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("proportions", "bone lengths", "pose transfer"),
             description=(
                 "Fits a target pose to the person of the source photo: as tall, at the same place and, if asked for, "
                 "with the same limb lengths. Draw it at the source's size."
@@ -148,7 +151,8 @@ class MannequinDrawPose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinDrawPose",
             display_name="Draw Pose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("openpose", "skeleton", "stick figure"),
             description=(
                 "Draws keypoints as OpenPose's skeleton on black: for Apply Pose Encoder, for a ControlNet (OpenPose), "
                 "for PCDMs and IMAGPose in their own style, and to look at."

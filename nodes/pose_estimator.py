@@ -16,6 +16,7 @@ from ..preprocessors.joint_grouping import Maps, estimate_poses
 from ..preprocessors.keypoints import to_pose_keypoint
 from ..preprocessors.people import choose_people
 from .errors import names_itself
+from .host_features import advanced, search_aliases
 from .inputs import people_inputs, person_input
 from .model_files import any_name, files_of_kind, read_weights
 from .progress import per_picture
@@ -32,7 +33,7 @@ class MannequinLoadPoseEstimator(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadPoseEstimator",
             display_name="Load Pose Estimator",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Loads HigherHRNet from a safetensors file in models/mannequin. Make the file from published weights "
                 f"with {CONVERTED}."
@@ -43,13 +44,15 @@ class MannequinLoadPoseEstimator(io.ComfyNode):
                     options=files_of_kind(HIGHERHRNET),
                     tooltip="A HigherHRNet (W32, W48 or other sizes), recognised by what is in the file.",
                 ),
-                io.Combo.Input(
-                    "normalisation",
-                    options=[AUTO, *NORMALISATIONS],
-                    tooltip=(
-                        "How pictures were normalised when it was trained. Auto: as the file says, else ImageNet. "
-                        "None: pictures in 0–1 as they are, as HumanSD feeds mmpose's weights."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "normalisation",
+                        options=[AUTO, *NORMALISATIONS],
+                        tooltip=(
+                            "How pictures were normalised when it was trained. Auto: as the file says, else ImageNet. "
+                            "None: pictures in 0–1 as they are, as HumanSD feeds mmpose's weights."
+                        ),
+                    )
                 ),
             ],
             outputs=[
@@ -83,7 +86,8 @@ class MannequinEstimatePose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinEstimatePose",
             display_name="Estimate Pose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("openpose", "higherhrnet", "several people"),
             description=(
                 "Finds everybody in a picture with HigherHRNet, from heat maps that are grouped into people: many at "
                 "once, and small ones. Use it to see what the pose interaction field sees."
@@ -100,13 +104,15 @@ class MannequinEstimatePose(io.ComfyNode):
                     step=0.01,
                     tooltip="A peak of a heat map below this is no joint (published: 0.1).",
                 ),
-                io.Int.Input(
-                    "resolution",
-                    default=512,
-                    min=64,
-                    max=2048,
-                    step=MULTIPLE,
-                    tooltip="Short side of the picture the network sees, in pixels: 512, or 640 for W48 of COCO.",
+                advanced(
+                    io.Int.Input(
+                        "resolution",
+                        default=512,
+                        min=64,
+                        max=2048,
+                        step=MULTIPLE,
+                        tooltip="Short side of the picture the network sees, in pixels: 512, or 640 for W48 of COCO.",
+                    )
                 ),
                 person_input(),
             ],

@@ -12,6 +12,7 @@ from ..preprocessors.keypoints import from_pose_keypoint
 from ..preprocessors.skeleton import draw
 from .checks import check_conditioning
 from .errors import name_of, names_itself
+from .host_features import advanced, search_aliases
 from .inputs import region_input, scope_of, span_inputs
 from .types import PoseEstimator, PoseKeypoint
 
@@ -41,16 +42,20 @@ def field_inputs() -> list:
                 "over all places. By the rule relative: percent of the picture that a step moves."
             ),
         ),
-        io.Combo.Input(
-            "rule",
-            options=list(UNITS),
-            tooltip=(
-                "Eq. 15: the paper's, growing with the noise. Eq. 14: bounded; take it under zero terminal SNR. "
-                "Relative: a share of the picture, alike for all sizes and estimators."
-            ),
+        advanced(
+            io.Combo.Input(
+                "rule",
+                options=list(UNITS),
+                tooltip=(
+                    "Eq. 15: the paper's, growing with the noise. Eq. 14: bounded; take it under zero terminal SNR. "
+                    "Relative: a share of the picture, alike for all sizes and estimators."
+                ),
+            )
         ),
         *span_inputs(),
-        io.Int.Input("every", default=1, min=1, max=100, tooltip="Every how many steps it acts: 2 halves its cost."),
+        advanced(
+            io.Int.Input("every", default=1, min=1, max=100, tooltip="Every how many steps it acts: 2 halves its cost.")
+        ),
         region_input(),
     ]
 
@@ -81,7 +86,8 @@ class MannequinPoseInteractionField(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPoseInteractionField",
             display_name="Pose Interaction Field",
-            category="Mannequin/Guidance",
+            category="Mannequin/Patch",
+            **search_aliases("reposedm", "pose guidance", "several people"),
             description=(
                 "Pulls what is sampled towards a pose (RePoseDM, Eq. 10–16): every step's picture is looked at by a "
                 "pose estimator, and the gradient of its distance from the target moves the latent. Works on any "
@@ -108,7 +114,8 @@ class MannequinPoseInteractionFieldGuider(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPoseInteractionFieldGuider",
             display_name="Pose Interaction Field Guider",
-            category="Mannequin/Guidance",
+            category="Mannequin/Sample",
+            **search_aliases("reposedm", "pose guidance", "several people"),
             description=(
                 "Pose Interaction Field with the gradient taken through the UNet too, so that the whole picture "
                 "follows a joint. Needs the memory of the UNet twice and several times the computation. For "

@@ -22,7 +22,7 @@ class MannequinPreviewPoseField(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPreviewPoseField",
             display_name="Preview Pose Field",
-            category="Mannequin/Guidance",
+            category="Mannequin/Patch",
             description=(
                 "What the pose interaction field sees in a finished picture: where the estimator finds joints (W_h), "
                 "where they are not the target's, and the distance G, to compare pictures with and without guidance."

@@ -9,6 +9,7 @@ from ..preprocessors.errors import ConditionError
 from ..preprocessors.keypoints import from_pose_keypoint
 from ..preprocessors.pose_json import read_pose, write_pose
 from .errors import names_itself
+from .host_features import search_aliases
 from .types import PoseKeypoint
 
 #: Where Save Pose writes unless told otherwise, and where Load Pose looks besides the top of a folder.
@@ -49,7 +50,8 @@ class MannequinSavePose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinSavePose",
             display_name="Save Pose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("openpose json", "keypoints"),
             description=(
                 "Writes a pose of any node into ComfyUI's output folder, as the JSON that pose editors and "
                 "comfyui_controlnet_aux read and write."
@@ -97,7 +99,8 @@ class MannequinLoadPose(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadPose",
             display_name="Load Pose",
-            category="Mannequin/Preprocess",
+            category="Mannequin/Pose",
+            **search_aliases("openpose json", "keypoints"),
             description=(
                 "Reads a pose from a JSON file in ComfyUI's input folder, or one that Save Pose wrote: ours, those of "
                 "comfyui_controlnet_aux's Save Pose Keypoints, of pose editors, and OpenPose's own."

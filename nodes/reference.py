@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..model_patches.comfy_apply import apply_condition
 from ..model_patches.conditions import ReferenceCondition
 from .errors import name_of, names_itself
+from .host_features import search_aliases
 from .inputs import scope_inputs, scope_of, sites_input
 from .types import SourceNetwork
 
@@ -17,7 +18,8 @@ class MannequinApplyReference(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyReference",
             display_name="Apply Reference Attention",
-            category="Mannequin/Reference",
+            category="Mannequin/Patch",
+            **search_aliases("reference only", "reference net", "appearance"),
             description=(
                 "Self-attention that sees the source's tokens beside the target's own (AnimateAnyone; TruePose's "
                 "baseline B2). Works without trained weights on any SD1.5 or SDXL checkpoint."

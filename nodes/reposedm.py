@@ -20,6 +20,7 @@ from ..preprocessors.images import check_image, squashed
 from .checks import ASPECT_TOLERANCE, as_pose_picture, check_rows, check_skeleton
 from .encoding import empty_latent, encoded
 from .errors import name_of, names_itself
+from .host_features import search_aliases
 from .model_files import any_name, files_of_kind, read_weights
 from .types import RePoseDMWeights
 
@@ -35,7 +36,8 @@ class MannequinLoadRePoseDM(io.ComfyNode):
         return io.Schema(
             node_id="MannequinLoadRePoseDM",
             display_name="Load RePoseDM",
-            category="Mannequin/RePoseDM",
+            category="Mannequin/Load",
+            **search_aliases("pose transfer"),
             description=(
                 "Loads a trained RePoseDM from a safetensors file in models/mannequin: its UNet, ready to sample, and "
                 f"the recurrent pose alignment. Such files are written by {TRAINED}."
@@ -71,7 +73,7 @@ class MannequinRePoseDMConditioning(io.ComfyNode):
         return io.Schema(
             node_id="MannequinRePoseDMConditioning",
             display_name="RePoseDM Conditioning",
-            category="Mannequin/RePoseDM",
+            category="Mannequin/Condition",
             description=(
                 "Aligns the source photo with the target pose (RePoseDM, Eq. 5–9) and makes RePoseDM's conditions: the "
                 "aligned features as context, the pose's latent beside the noise; and the null condition of Eq. 16, "

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..model_patches.comfy_rescale import rescale_guidance
 from ..model_patches.comfy_samplers import PUBLISHED, ddim_sampler, published_sampler
 from .errors import names_itself
+from .host_features import search_aliases
 
 
 class MannequinDDIMSampler(io.ComfyNode):
@@ -15,7 +16,8 @@ class MannequinDDIMSampler(io.ComfyNode):
         return io.Schema(
             node_id="MannequinDDIMSampler",
             display_name="DDIM (zero terminal SNR)",
-            category="Mannequin/Sampling",
+            category="Mannequin/Sample",
+            **search_aliases("trailing", "zsnr"),
             description=(
                 "DDIM whose first step leaves pure noise exactly, as the published pipelines of MCLD and IMAGPose do. "
                 "ComfyUI's own DDIM comes within a thousandth of it; this one is for comparisons."
@@ -39,7 +41,8 @@ class MannequinPublishedSampler(io.ComfyNode):
         return io.Schema(
             node_id="MannequinPublishedSampler",
             display_name="Published Sampler",
-            category="Mannequin/Sampling",
+            category="Mannequin/Sample",
+            **search_aliases("unipc", "ddim", "paper settings"),
             description=(
                 "UniPC or DDIM with the very steps of the published pipelines, ending where they end. PCDMs takes "
                 "UniPC, its simplified checkpoint DDIM in 50 steps, IMAGPose DDIM under zero terminal SNR in 30. A "
@@ -76,7 +79,8 @@ class MannequinGuidanceRescale(io.ComfyNode):
         return io.Schema(
             node_id="MannequinGuidanceRescale",
             display_name="Guidance Rescale",
-            category="Mannequin/Sampling",
+            category="Mannequin/Sample",
+            **search_aliases("rescale cfg"),
             description=(
                 "Rescales guided noise towards the contrast of the condition's, as diffusers' guidance_rescale does. "
                 "PCDMs' refining is published with 2, beyond that contrast. ComfyUI's RescaleCFG is another formula."

@@ -13,6 +13,7 @@ from ..model_patches.comfy_source import SourceNet
 from ..model_patches.errors import PatchError
 from .checks import HALF_VAE, check_conditioning, check_numbers, described, latent_samples
 from .errors import names_itself
+from .host_features import search_aliases
 from .types import SourceNetwork
 
 #: Of SDXL's pooled text.
@@ -27,7 +28,8 @@ class MannequinSourceNet(io.ComfyNode):
         return io.Schema(
             node_id="MannequinSourceNet",
             display_name="SourceNet",
-            category="Mannequin/TruePose",
+            category="Mannequin/Patch",
+            **search_aliases("reference net", "garment net", "source image"),
             description=(
                 "The Siamese half of TruePose (Eq. 3): a UNet reads the source image's latent once a run, at t = 0, "
                 "and hands its features to HPFA, CAA or reference attention. Give it trained SourceNet weights, or the "

@@ -10,6 +10,7 @@ from ..preprocessors.masks import given
 from ..preprocessors.texture_map import TEXTURE, known_texels, marked, parts_of_texture, texture_map
 from .densepose import parts_input
 from .errors import names_itself
+from .host_features import advanced, search_aliases
 from .progress import per_picture
 from .types import DensePose
 
@@ -24,7 +25,8 @@ class MannequinTextureMap(io.ComfyNode):
         return io.Schema(
             node_id="MannequinTextureMap",
             display_name="Texture Map",
-            category="Mannequin/MCLD",
+            category="Mannequin/Person",
+            **search_aliases("uv texture", "smpl texture", "unwrap"),
             description=(
                 "Lays a person's photo out on the body's surface (MCLD 3.2): DensePose's 24 charts, small gaps painted "
                 "over, then SMPL's 512×512 texture. Several photos of one person make one, more complete map."
@@ -37,10 +39,12 @@ class MannequinTextureMap(io.ComfyNode):
                     options=[MERGED, SEPARATE],
                     tooltip="One map of all: every texel from the photo that sees it best. Or a map for each photo.",
                 ),
-                io.Combo.Input(
-                    "paint",
-                    options=["MCLD", "seamless", "off"],
-                    tooltip="Paint over small gaps: as published, or over its dark seams too. Needs OpenCV.",
+                advanced(
+                    io.Combo.Input(
+                        "paint",
+                        options=["MCLD", "seamless", "off"],
+                        tooltip="Paint over small gaps: as published, or over its dark seams too. Needs OpenCV.",
+                    )
                 ),
             ],
             outputs=[
@@ -76,7 +80,7 @@ class MannequinSwapTexture(io.ComfyNode):
         return io.Schema(
             node_id="MannequinSwapTexture",
             display_name="Swap Texture Parts",
-            category="Mannequin/MCLD",
+            category="Mannequin/Person",
             description=(
                 "Puts body parts of one texture map on another (MCLD 4.4): somebody else's trousers, shoes or face. "
                 "Where nothing of the donor's is known, the person keeps their own."
@@ -126,7 +130,7 @@ class MannequinTextureMask(io.ComfyNode):
         return io.Schema(
             node_id="MannequinTextureMask",
             display_name="Texture Mask",
-            category="Mannequin/MCLD",
+            category="Mannequin/Person",
             description="Where body parts lie in a texture map, for editing it with ComfyUI's own mask nodes.",
             inputs=[parts_input()],
             outputs=[io.Mask.Output(display_name="MASK", tooltip="512×512, white where any of the parts is.")],

@@ -8,6 +8,7 @@ from ..model_patches.comfy_pose import apply_pose
 from ..model_patches.conditions import CAACondition, HPFACondition
 from .checks import as_mask, as_pose_picture, check_covers, check_drawn, check_not_blank, check_numbers
 from .errors import name_of, names_itself
+from .host_features import advanced, search_aliases
 from .inputs import scope_inputs, scope_of, sites_input
 from .types import RegionEmbeddings, SourceNetwork, TruePoseWeights
 
@@ -23,7 +24,8 @@ class MannequinApplyHPFA(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyHPFA",
             display_name="Apply HPFA",
-            category="Mannequin/TruePose",
+            category="Mannequin/Patch",
+            **search_aliases("truepose", "pose transfer", "reposing", "virtual try-on", "appearance"),
             description=(
                 "Human-parsing-guided fusion attention (TruePose, Eq. 6–8): the model looks at the source's features, "
                 "reweighted towards the parts that the target pose shows. Works without trained weights on any SD1.5 "
@@ -39,40 +41,52 @@ class MannequinApplyHPFA(io.ComfyNode):
                 TruePoseWeights.Input(
                     "truepose", optional=True, tooltip="Trained weights. Not connected: training-free mode."
                 ),
-                io.Combo.Input(
-                    "fusion",
-                    options=["paper", "residual"],
-                    tooltip="paper: in place of self-attention (Eq. 8). residual: added to it.",
+                advanced(
+                    io.Combo.Input(
+                        "fusion",
+                        options=["paper", "residual"],
+                        tooltip="paper: in place of self-attention (Eq. 8). residual: added to it.",
+                    )
                 ),
-                io.Combo.Input(
-                    "hidden_space",
-                    options=HIDDEN_SPACES,
-                    tooltip=(
-                        "What is projected to keys and values. paper: H' itself, as Eq. 8 says, for trained weights. "
-                        "block: the block's features with H' in them, which the checkpoint's own projections know. "
-                        "auto: paper with trained weights, block without."
-                    ),
+                advanced(
+                    io.Combo.Input(
+                        "hidden_space",
+                        options=HIDDEN_SPACES,
+                        tooltip=(
+                            "What is projected to keys and values. paper: H' itself, as Eq. 8 says, for trained "
+                            "weights. block: the block's features with H' in them, which the checkpoint's own "
+                            "projections know. auto: paper with trained weights, block without."
+                        ),
+                    )
                 ),
-                io.Float.Input(
-                    "delta",
-                    default=0.6,
-                    min=0.01,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="δ of Eq. 6: inside the mask, positive logits × (1 + δ), negative × δ.",
+                advanced(
+                    io.Float.Input(
+                        "delta",
+                        default=0.6,
+                        min=0.01,
+                        max=2.0,
+                        step=0.05,
+                        tooltip="δ of Eq. 6: inside the mask, positive logits × (1 + δ), negative × δ.",
+                    )
                 ),
-                io.Float.Input(
-                    "sigma",
-                    default=0.3,
-                    min=0.01,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="σ of Eq. 6: outside the mask, positive logits × σ, negative × (1 + σ).",
+                advanced(
+                    io.Float.Input(
+                        "sigma",
+                        default=0.3,
+                        min=0.01,
+                        max=2.0,
+                        step=0.05,
+                        tooltip="σ of Eq. 6: outside the mask, positive logits × σ, negative × (1 + σ).",
+                    )
                 ),
-                io.Combo.Input(
-                    "mask_axis",
-                    options=["key", "query"],
-                    tooltip="Where Eq. 6 reads M: at the token that is looked at (key), or the one that looks (query).",
+                advanced(
+                    io.Combo.Input(
+                        "mask_axis",
+                        options=["key", "query"],
+                        tooltip=(
+                            "Where Eq. 6 reads M: at the token that is looked at (key), or the one that looks (query)."
+                        ),
+                    )
                 ),
                 sites_input(),
                 *scope_inputs(),
@@ -125,7 +139,8 @@ class MannequinApplyCAA(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyCAA",
             display_name="Apply CAA",
-            category="Mannequin/TruePose",
+            category="Mannequin/Patch",
+            **search_aliases("truepose", "pose transfer", "appearance"),
             description=(
                 "CLIP-guided attention alignment (TruePose, Eq. 9): the source regions that attention neglects most "
                 "are given to the model again, as CLIP embeddings. Works without trained weights."
@@ -182,7 +197,8 @@ class MannequinApplyPoseEncoder(io.ComfyNode):
         return io.Schema(
             node_id="MannequinApplyPoseEncoder",
             display_name="Apply Pose Encoder",
-            category="Mannequin/TruePose",
+            category="Mannequin/Patch",
+            **search_aliases("truepose", "pose condition", "controlnet"),
             description=(
                 "Adds TruePose's trained pose features to the model, for the condition and for classifier-free "
                 "guidance's null condition alike. Without trained weights use a ControlNet (OpenPose) instead."

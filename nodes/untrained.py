@@ -16,7 +16,7 @@ class MannequinUntrainedModel(io.ComfyNode):
         return io.Schema(
             node_id="MannequinUntrainedModel",
             display_name="Untrained Small Model",
-            category="Mannequin/Loaders",
+            category="Mannequin/Load",
             description=(
                 "Builds a small model with random weights, to try a graph on a machine without a checkpoint. It makes "
                 "noise, not people: for pictures put Load Checkpoint, Load CLIP Vision and Load TruePose in its place."

@@ -1,9 +1,13 @@
 """Nodes called as the host calls them: what the server tests cannot feed them."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
+from comfy_api.latest import io
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.guidance import MannequinRegionBlendGuider
+from mannequin.nodes.host_features import search_aliases
 from mannequin.nodes.pose import MannequinDetectPose, MannequinDrawPose
 from mannequin.nodes.source import MannequinSourceNet
 from mannequin.nodes.truepose import MannequinApplyHPFA, MannequinApplyPoseEncoder
@@ -96,3 +100,27 @@ def test_both_ways_of_cloning_are_tried(cloning, request):
     ]
     assert patches[0] is not patches[1]
     assert (patches[0][0] is patches[1][0]) == ("shared" in request.node.callspec.id)
+
+
+class TestWhatNewerHostsShow:
+    def test_inputs_of_experts_say_so_on_every_host(self):
+        shown = {
+            socket.id: socket.as_dict().get("advanced", False) for socket in MannequinApplyHPFA.GET_SCHEMA().inputs
+        }
+        expected = dict.fromkeys(shown, False)
+        expected |= dict.fromkeys(["fusion", "hidden_space", "delta", "sigma", "mask_axis", "sites"], True)
+        assert shown == expected
+
+    def test_other_words_to_find_a_node_by(self, monkeypatch):
+        @dataclass
+        class Older:
+            node_id: str
+
+        @dataclass
+        class Newer:
+            node_id: str
+            search_aliases: list
+
+        for schema, expected in ((Older, {}), (Newer, {"search_aliases": ["openpose", "skeleton"]})):
+            monkeypatch.setattr(io, "Schema", schema)
+            assert search_aliases("openpose", "skeleton") == expected
