@@ -184,8 +184,9 @@ def training_free(info: dict) -> Graph:
         model=checkpoint["MODEL"],
         source=source["SOURCE_NET"],
         parsing_mask=mask["MASK"],
+        fusion="residual",
         sites="mid, up",
-        strength=0.8,
+        strength=0.5,
         start_percent=0.1,
     )
     aligned = graph.add(
