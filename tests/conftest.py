@@ -48,6 +48,37 @@ def client(server):
 
 
 @pytest.fixture(scope="module")
+def front_end(server):
+    """The real front end in a browser, and every file that shared graphs name and only the converter makes.
+
+    Tests that need it are skipped where there is no browser.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    from devtools import untrained
+    from devtools.browser import NoBrowser, ensure_chromium
+    from devtools.draw_imagpose import WEIGHTS as IMAGPOSE
+    from devtools.draw_pcdms import INPAINTING, PRIOR, REFINING, SIMPLIFIED
+    from devtools.draw_reposedm import ESTIMATOR
+    from devtools.screenshot import open_front_end
+
+    try:
+        ensure_chromium()
+    except NoBrowser as error:
+        pytest.skip(str(error))
+    with torch.inference_mode():
+        made = {"mcld.safetensors": untrained.mcld_state(), PRIOR: untrained.prior_state()}
+        stages = {"inpainting": INPAINTING, "refining": REFINING, "simplified": SIMPLIFIED}
+        made |= {file: untrained.pcdms_state(stage) for stage, file in stages.items()}
+        made |= {IMAGPOSE: untrained.imagpose_state(), ESTIMATOR: untrained.estimator_state()}
+    for name, (state, metadata) in made.items():
+        save_file(state, server.base / "models" / "mannequin" / name, metadata)
+    with open_front_end(server.url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def made_home(tmp_path_factory):
     """An environment as dev.py makes them, which sees the packages of this one and does not read its start-up files."""
     home = tmp_path_factory.mktemp("home")

@@ -2,24 +2,15 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
-from devtools import untrained
-from devtools.browser import NoBrowser, ensure_chromium
 from devtools.client import Client
-from devtools.draw_imagpose import WEIGHTS as IMAGPOSE
-from devtools.draw_pcdms import INPAINTING, PRIOR, REFINING, SIMPLIFIED
-from devtools.draw_reposedm import ESTIMATOR
 from devtools.graph_format import BYPASSED, MUTED, ui_to_api
 from devtools.host import ROOT
-from devtools.screenshot import FrontEnd, open_front_end
-from devtools.server import Server
+from devtools.screenshot import FrontEnd
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 PHOTO = "mannequin_source.png"
@@ -74,25 +65,6 @@ def workflow() -> dict[str, Any]:
         [7, 9, 0, 2, 1, "INT"],
     ]
     return {"version": 0.4, "last_node_id": 10, "last_link_id": 7, "nodes": nodes, "links": links, "groups": []}
-
-
-@pytest.fixture(scope="module")
-def front_end(server: Server) -> Iterator[FrontEnd]:
-    """The real front end in a browser; tests that need it are skipped where there is no browser."""
-    try:
-        ensure_chromium()
-    except NoBrowser as error:
-        pytest.skip(str(error))
-    # Everything else that graphs name is downloaded by the front end; these files are made by the converter.
-    with torch.inference_mode():
-        made = {"mcld.safetensors": untrained.mcld_state(), PRIOR: untrained.prior_state()}
-        stages = {"inpainting": INPAINTING, "refining": REFINING, "simplified": SIMPLIFIED}
-        made |= {file: untrained.pcdms_state(stage) for stage, file in stages.items()}
-        made |= {IMAGPOSE: untrained.imagpose_state(), ESTIMATOR: untrained.estimator_state()}
-    for name, (state, metadata) in made.items():
-        save_file(state, server.base / "models" / "mannequin" / name, metadata)
-    with open_front_end(server.url) as opened:
-        yield opened
 
 
 def test_saved_graph_in_the_servers_format(client: Client, workflow: dict):
