@@ -14,7 +14,6 @@ from .types import DensePose, Parsing, PoseKeypoint
 
 #: A picture twice as high takes four times as long: half a minute.
 LARGEST_SIDE = 4096
-EXAMPLE = '{"people": [{"joints": {"left elbow": 60}}], "camera": {"yaw": 20}}'
 
 
 class MannequinPoseMannequin(io.ComfyNode):
@@ -38,7 +37,7 @@ class MannequinPoseMannequin(io.ComfyNode):
                     multiline=True,
                     tooltip=(
                         "JSON: people with shape, joints in degrees, position, turn and clothes, and the camera; its "
-                        f"help page lists all. Empty is one person who stands. For example {EXAMPLE}."
+                        "help page has an example and lists all. Empty is one person who stands."
                     ),
                 ),
                 io.Int.Input("width", default=512, min=16, max=LARGEST_SIDE, step=8, tooltip="Width in pixels."),
