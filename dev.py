@@ -42,6 +42,7 @@ QUICK = (
     "hosts_table",
     "house",
     "lazy_layers",
+    "locales",
     "mcld",
     "metrics",
     "mirrored",
