@@ -147,7 +147,7 @@ def _of_weights(
 
         scenario = text.removeprefix(IMAGPOSE).partition(",")[2]
         return load_scenario(files[0], autoencoder, open_data(options.store), scenario, **sampling)
-    from ..sampling import Trained
+    from ..sampling import Trained, run_name
 
     if text.startswith(TRAINING_FREE):
         from ..training_free import Use, load_training_free
@@ -164,7 +164,7 @@ def _of_weights(
                 f"'{text}' has no pose estimator: give field:WEIGHTS,ESTIMATOR, and behind it settings."
             )
         method = load_field_guided(*files, autoencoder, _settings(FieldUse, said[0] if said else ""))
-        return Trained(f"{files[0].parent.name}, guided by the field", method, autoencoder, **sampling)
+        return Trained(f"{run_name(files[0])}, guided by the field", method, autoencoder, **sampling)
     from ..pcdms import load_prior_and_inpainting, load_refining
 
     if text.startswith(PCDMS):
