@@ -147,7 +147,7 @@ def _of_weights(
 
         scenario = text.removeprefix(IMAGPOSE).partition(",")[2]
         return load_scenario(files[0], autoencoder, open_data(options.store), scenario, **sampling)
-    from ..sampling import Trained, run_name
+    from ..sampling import Trained
 
     if text.startswith(TRAINING_FREE):
         from ..training_free import Use, load_training_free
@@ -157,6 +157,7 @@ def _of_weights(
         return Trained(said[0] if said else "HPFA, training-free", method, autoencoder, **sampling)
     if text.startswith(FIELD):
         from ..field_guided import FieldUse, load_field_guided
+        from ..sampling import run_name
 
         said = text.removeprefix(FIELD).split(",", 2)[2:]
         if len(files) < 2:
