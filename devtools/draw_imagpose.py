@@ -3,13 +3,13 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
-from .draw_pcdms import Person, Wire, encoders, person, sampled, saved
+from .draw_pcdms import SIZE, Person, Wire, encoders, person, sampled, saved
 from .graph_drawing import Graph
 
 WEIGHTS, DINO = "imagpose.safetensors", "dinov2_base.safetensors"
 #: Column of the last node.
 RESULT = 8
-SIDE, STEPS, SAMPLER = 512, 20, ("ddim", "simple")
+SAMPLER = ("ddim", "simple")
 NOTE = (
     "The weights are made once from what the published training writes (*Load IMAGPose*, help); none have been "
     "published so far. Also needed: `sd-vae-ft-mse`, and DINOv2 base for *Load DINOv2*. 20 steps, CFG 2."
@@ -64,15 +64,15 @@ def generated(
     nets: dict[str, Wire],
     sources: list[Person],
     targets: list[Person],
-    side: int = SIDE,
-    steps: int = STEPS,
+    size: tuple[int, int] = SIZE,
+    **sampling,
 ) -> Wire:
-    """A picture of every target pose."""
+    """A picture of every target pose; ``sampling`` as :func:`.draw_pcdms.sampled` has it."""
     sockets: dict[str, Wire] = {}
     for number, shown in enumerate(sources, 1):
         sockets |= {_numbered("image", number): shown["photo"], _numbered("source_pose", number): shown["skeleton"]}
     sockets |= {_numbered("target_pose", number): shown["skeleton"] for number, shown in enumerate(targets, 1)}
-    views = graph.add(4, "MannequinJointViews", width=side, height=side, **sockets)
+    views = graph.add(4, "MannequinJointViews", width=size[0], height=size[1], **sockets)
     graph.add(5, "PreviewImage", "Joint picture", images=views["joint"])
     given = graph.add(
         5,
@@ -82,7 +82,7 @@ def generated(
         vae=nets["vae"],
         views=views["views"],
     )
-    latents = sampled(graph, 6, nets["model"], given, steps, SAMPLER)
+    latents = sampled(graph, 6, nets["model"], given, sampler=SAMPLER, **sampling)
     picture = graph.add(7, "VAEDecode", samples=latents, vae=nets["vae"])
     return graph.add(7, "MannequinSplitViews", joint=picture["IMAGE"], views=views["views"])["IMAGE"]
 

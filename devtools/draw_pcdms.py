@@ -11,7 +11,9 @@ PRIOR, INPAINTING, REFINING, SIMPLIFIED = (
 DINO, CLIP = "dinov2_giant.safetensors", "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 VAE = "vae-ft-mse-840000-ema-pruned.safetensors"
 CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
-SIDE, STEPS, GUIDANCE, RESCALE = 512, 20, 2.0, 2.0
+#: Width and height of a picture.
+SIZE = (512, 512)
+STEPS, GUIDANCE, RESCALE = 20, 2.0, 2.0
 #: Sampler and scheduler of a KSampler that come nearest to the published UniPC.
 NEAREST = ("uni_pc_bh2", "normal")
 NOTE = (
@@ -124,20 +126,25 @@ def refining_loader(graph: Graph, weights: str = REFINING, column: int = 0) -> d
     return {"refining": node["MODEL"], "refining_parts": node["pcdms"]}
 
 
-def person(graph: Graph, title: str, photo: str, side: int = SIDE, style: str = "PCDMs") -> Person:
+def person(graph: Graph, title: str, photo: str, size: tuple[int, int] = SIZE, style: str = "PCDMs") -> Person:
     """A photo, its keypoints, and their picture as a method draws it."""
     loaded = graph.add(1, "LoadImage", title, image=photo)
+    return {"photo": loaded["IMAGE"]} | posed(graph, title, loaded, size, style)
+
+
+def posed(graph: Graph, title: str, loaded: Drawn, size: tuple[int, int] = SIZE, style: str = "PCDMs") -> Person:
+    """Keypoints of a photo that is there, and their picture."""
     pose = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=loaded["IMAGE"])
     skeleton = graph.add(
         3,
         "MannequinDrawPose",
         f"{title}: skeleton",
         pose=pose["POSE_KEYPOINT"],
-        width=side,
-        height=side,
+        width=size[0],
+        height=size[1],
         style=style,
     )
-    return {"photo": loaded["IMAGE"], "pose": pose["POSE_KEYPOINT"], "skeleton": skeleton["IMAGE"]}
+    return {"pose": pose["POSE_KEYPOINT"], "skeleton": skeleton["IMAGE"]}
 
 
 def inpainted(
@@ -146,19 +153,23 @@ def inpainted(
     source: Person,
     target: Person,
     embedding: Wire | None = None,
-    side: int = SIDE,
-    steps: int = STEPS,
-    sampler: tuple[str, str] = NEAREST,
+    size: tuple[int, int] = SIZE,
+    **sampling,
 ) -> Wire:
-    """The second stage's picture; ``embedding`` is the prior's, which the simplified checkpoint does without."""
+    """The second stage's picture.
+
+    Args:
+        embedding: the prior's, which the simplified checkpoint does without.
+        sampling: as :func:`sampled` has it.
+    """
     joint = graph.add(
         4,
         "MannequinPCDMsJoint",
         image=source["photo"],
         source_pose=source["skeleton"],
         target_pose=target["skeleton"],
-        width=side,
-        height=side,
+        width=size[0],
+        height=size[1],
     )
     given = graph.add(
         5,
@@ -171,14 +182,20 @@ def inpainted(
         joint_pose=joint["joint_pose"],
         **({} if embedding is None else {"embedding": embedding}),
     )
-    picture = _sampled(graph, 6, nets["inpainting"], given, nets["vae"], steps, sampler)
+    picture = _sampled(graph, 6, nets["inpainting"], given, nets["vae"], **sampling)
     return graph.add(7, "MannequinPCDMsTarget", joint=picture)["IMAGE"]
 
 
 def refined(
-    graph: Graph, nets: dict[str, Wire], coarse: Wire, source: Wire, side: int = SIDE, steps: int = STEPS
+    graph: Graph,
+    nets: dict[str, Wire],
+    coarse: Wire,
+    source: Wire,
+    size: tuple[int, int] = SIZE,
+    rescale: float = RESCALE,
+    **sampling,
 ) -> Wire:
-    """The third stage's picture of any coarse one, with guidance rescaled as published."""
+    """The third stage's picture of any coarse one, with guidance rescaled as published; 0 is plain guidance."""
     given = graph.add(
         8,
         "MannequinPCDMsRefining",
@@ -187,22 +204,30 @@ def refined(
         vae=nets["vae"],
         image=coarse,
         source=source,
-        width=side,
-        height=side,
+        width=size[0],
+        height=size[1],
     )
-    rescaled = graph.add(8, "MannequinGuidanceRescale", model=nets["refining"], guidance_rescale=RESCALE)
-    return _sampled(graph, 9, rescaled["MODEL"], given, nets["vae"], steps)
+    model = nets["refining"]
+    if rescale:
+        model = graph.add(8, "MannequinGuidanceRescale", model=model, guidance_rescale=rescale)["MODEL"]
+    return _sampled(graph, 9, model, given, nets["vae"], **sampling)
 
 
-def _sampled(
-    graph: Graph, column: int, model: Wire, given: Drawn, vae: Wire, steps: int, sampler: tuple[str, str] = NEAREST
-) -> Wire:
-    latents = sampled(graph, column, model, given, steps, sampler)
+def _sampled(graph: Graph, column: int, model: Wire, given: Drawn, vae: Wire, **sampling) -> Wire:
+    latents = sampled(graph, column, model, given, **sampling)
     return graph.add(column, "VAEDecode", samples=latents, vae=vae)["IMAGE"]
 
 
-def sampled(graph: Graph, column: int, model: Wire, given: Drawn, steps: int, sampler: tuple[str, str]) -> Wire:
-    """Latents of the conditions that a conditioning node gives, and of its latent."""
+def sampled(
+    graph: Graph,
+    column: int,
+    model: Wire,
+    given: Drawn,
+    steps: int = STEPS,
+    sampler: tuple[str, str] = NEAREST,
+    guidance: float = GUIDANCE,
+) -> Wire:
+    """Latents of the conditions that a conditioning node gives, and of its latent; sampler and scheduler by name."""
     return graph.add(
         column,
         "KSampler",
@@ -212,7 +237,7 @@ def sampled(graph: Graph, column: int, model: Wire, given: Drawn, steps: int, sa
         latent_image=given["latent"],
         seed=0,
         steps=steps,
-        cfg=GUIDANCE,
+        cfg=guidance,
         sampler_name=sampler[0],
         scheduler=sampler[1],
         denoise=1.0,

@@ -1,35 +1,26 @@
-"""Draws the example graphs: ``python -m devtools.draw_workflows`` writes ``workflows/*.json`` from what stands here."""
+"""Draws the example graphs: ``python -m devtools.draw_workflows`` writes ``workflows/*.json`` from what stands here.
+
+``workflows/api/*.json`` are the same as a server queues them, for programs.
+"""
 
 import json
-from pathlib import Path
 
 from .client import Client
+from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, DEMO_STEPS, fitted_photo
 from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld, vision_loader
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_preprocess import preprocess
-from .draw_reposedm import repose_text_to_image
+from .draw_reposedm import repose_text_to_image, reposedm
 from .graph_drawing import Drawn, Graph, from_hub
+from .graph_format import ui_to_api
 from .host import ROOT
 from .say import say
 from .server import Server
 
-
-def fitted_photo(graph: Graph, title: str, photo: str, width: int, height: int) -> tuple[Drawn, Drawn]:
-    """A photo, and the same at the model's size."""
-    loaded = graph.add(0, "LoadImage", title, image=photo)
-    fitted = graph.add(
-        1,
-        "ImageScale",
-        f"{title}, at the model's size",
-        image=loaded["IMAGE"],
-        upscale_method="lanczos",
-        width=width,
-        height=height,
-        crop="center",
-    )
-    return loaded, fitted
+WORKFLOWS = ROOT / "workflows"
+API = WORKFLOWS / "api"
 
 
 def photos(graph: Graph, source: str, pose: str, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
@@ -53,11 +44,6 @@ def demo_model(graph: Graph) -> dict[str, tuple]:
         "VAE": vae["VAE"],
         "CLIP_VISION": vision["CLIP_VISION"],
     }
-
-
-#: What the demo weights were trained at, and how their results were measured.
-DEMO_SIZE = {"width": 96, "height": 128}
-DEMO_STEPS, DEMO_GUIDANCE = 25, 1.5
 
 
 def truepose(info: dict) -> Graph:
@@ -309,6 +295,7 @@ GRAPHS = {
     "pcdms_refine": pcdms_refine,
     "imagpose": imagpose,
     "imagpose_many_sources": imagpose_many_sources,
+    "reposedm": reposedm,
     "repose_text_to_image": repose_text_to_image,
 }
 
@@ -317,9 +304,10 @@ def main() -> None:
     with Server() as server:
         info = Client(server.url).object_info()
     for name, draw in GRAPHS.items():
-        path = Path(ROOT / "workflows" / f"{name}.json")
-        path.write_text(json.dumps(draw(info).json(), indent=1) + "\n", encoding="utf-8")
-        say(f"{path}")
+        graph = draw(info).json()
+        for path, form in ((WORKFLOWS / f"{name}.json", graph), (API / f"{name}.json", ui_to_api(graph, info))):
+            path.write_text(json.dumps(form, indent=1) + "\n", encoding="utf-8")
+            say(f"{path}")
 
 
 if __name__ == "__main__":

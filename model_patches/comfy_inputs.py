@@ -63,8 +63,8 @@ class ModelWithInputs(comfy.model_base.BaseModel):
             raise PatchError(
                 f"This model takes {self._in_channels} channels, of which noise has {noise.shape[1]}, and its "
                 "conditioning brings no picture. Connect positive and negative of the conditioning node that belongs "
-                "to its loader (PCDMs Conditioning, PCDMs Refining Conditioning, IMAGPose Conditioning, or RePoseDM "
-                "Conditioning)."
+                "to its loader (PCDMs Conditioning, PCDMs Refining Conditioning, IMAGPose Conditioning, RePoseDM "
+                "Conditioning, or RePoseSD Conditioning)."
             )
         with said_by(inputs.node):
             _check_context(inputs, kwargs.get("cross_attn"))

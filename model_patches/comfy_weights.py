@@ -18,7 +18,7 @@ def load_weights(
     metadata: Mapping[str, str] | None,
     disable_dynamic: bool = False,
 ) -> tuple[Any, ...]:
-    """The networks of a file, each in a patcher of the host: its UNets in the kind's order, then its modules.
+    """The networks of a file, each in a patcher of the host: its UNets in the kind's order, then its modules, if any.
 
     Args:
         state, metadata: tensors and header of the file.
@@ -29,9 +29,12 @@ def load_weights(
         PatchError: another kind of file, or an incomplete one.
     """
     parts = take_apart(kind, state, name, metadata)
-    network = build(kind, parts.modules, metadata, host_operations())
+    # First, as it tells in less time than a UNet takes whether the file is one of the kind.
+    modules = (
+        [host_patcher(build(kind, parts.modules, metadata, host_operations()), disable_dynamic)] if kind.network else []
+    )
     unets = (
         load_unet(weights, f"{part.title} in '{name}'", part.family, part.headless, disable_dynamic)
         for part, weights in parts.unets
     )
-    return *unets, host_patcher(network, disable_dynamic)
+    return *unets, *modules

@@ -52,6 +52,7 @@ from .pose_field_preview import MannequinPreviewPoseField
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .reference import MannequinApplyReference
 from .reposedm import MannequinLoadRePoseDM, MannequinRePoseDMConditioning
+from .reposesd import MannequinLoadRePoseSD, MannequinRePoseSDConditioning
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
 from .source import MannequinSourceNet
 from .texture import MannequinSwapTexture, MannequinTextureMap, MannequinTextureMask
@@ -123,6 +124,8 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinSplitViews,
     MannequinLoadRePoseDM,
     MannequinRePoseDMConditioning,
+    MannequinLoadRePoseSD,
+    MannequinRePoseSDConditioning,
     MannequinDDIMSampler,
     MannequinPublishedSampler,
     MannequinGuidanceRescale,

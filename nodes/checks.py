@@ -8,6 +8,8 @@ from torch import Tensor
 from ..model_patches.errors import PatchError
 from ..preprocessors.masks import says_no_alpha
 
+#: Pixels of a latent's place.
+STRIDE = 8
 #: How far two aspect ratios may lie apart: rounding a small picture to whole latent pixels.
 ASPECT_TOLERANCE = 0.12
 #: How far a value may leave 0–1: resampling with Lanczos or bicubic overshoots at edges.
@@ -23,6 +25,15 @@ def check_skeleton(poses: Tensor, what: str, otherwise: str = "") -> None:
         raise PatchError(
             f"Picture {blank[0] + 1} of {what} is black: nobody was found there. Take a photo in which the pose's node "
             f"finds a person{otherwise}."
+        )
+
+
+def check_latent_sides(picture: Tensor, what: str, node: str) -> None:
+    """Raise where a picture ``[B, H, W, C]`` has sides that no latent has; ``node`` gives it others."""
+    height, width = picture.shape[1:3]
+    if height % STRIDE or width % STRIDE:
+        raise PatchError(
+            f"{what} is {width}×{height}, and sides that are multiples of {STRIDE} are needed. Make it so with {node}."
         )
 
 

@@ -11,7 +11,7 @@ from ..model_patches.dino import BY_SCALE, BY_SIZE, is_dino
 from ..model_patches.errors import PatchError
 from .errors import names_itself
 from .host_features import advanced
-from .model_files import any_name, read_tensors, tensor_names
+from .model_files import WEIGHTS_FOLDER, any_name, fitting, read_tensors, tensor_names, weight_files
 
 FOLDER, ENDING = "clip_vision", ".safetensors"
 #: In which numbers the encoder is kept.
@@ -69,7 +69,7 @@ class MannequinLoadDINOv2(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, weights: str, positions: str = BY_SCALE, precision: str = "the host's") -> io.NodeOutput:
-        found = folder_paths.get_full_path(FOLDER, weights)
+        found = folder_paths.get_full_path(FOLDER, weights) or folder_paths.get_full_path(WEIGHTS_FOLDER, weights)
         if found is None or not weights.endswith(ENDING):
             raise PatchError(
                 f"There is no safetensors file '{weights}' in models/clip_vision; of DINOv2 there is "
@@ -88,7 +88,12 @@ class MannequinLoadDINOv2(io.ComfyNode):
 
 
 def _files() -> list[str]:
-    """Names of the files in models/clip_vision that are a DINOv2."""
+    """Names of the files in models/clip_vision that are a DINOv2; behind them the pack's own."""
     names = [name for name in folder_paths.get_filename_list(FOLDER) if name.endswith(ENDING)]
     paths = {name: folder_paths.get_full_path(FOLDER, name) for name in names}
-    return [name for name, path in paths.items() if path and is_dino(tensor_names(Path(path)) or ())]
+    found = [name for name, path in paths.items() if path and _is_dino(Path(path))]
+    return list(dict.fromkeys([*found, *fitting(weight_files(ENDING), _is_dino)]))
+
+
+def _is_dino(path: Path) -> bool:
+    return is_dino(tensor_names(path) or ())

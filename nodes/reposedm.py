@@ -17,15 +17,12 @@ from ..model_patches.networks.map_former import Step, upscaled, warp
 from ..model_patches.networks.reposedm import RePoseDM
 from ..model_patches.weight_kinds.reposedm import REPOSEDM, TRAINED
 from ..preprocessors.images import check_image, squashed
-from .checks import ASPECT_TOLERANCE, as_pose_picture, check_rows, check_skeleton
+from .checks import ASPECT_TOLERANCE, as_pose_picture, check_latent_sides, check_rows, check_skeleton
 from .encoding import empty_latent, encoded
 from .errors import name_of, names_itself
 from .host_features import search_aliases
 from .model_files import any_name, files_of_kind, read_weights
 from .types import RePoseDMWeights
-
-#: Pixels of a latent's place.
-STRIDE = 8
 
 
 class MannequinLoadRePoseDM(io.ComfyNode):
@@ -128,11 +125,7 @@ class MannequinRePoseDMConditioning(io.ComfyNode):
 def _of_its_size(drawn: Tensor, photo: Tensor) -> Tensor:
     """The drawn poses ``[B, H, W, 3]`` at the photo's size."""
     height, width = photo.shape[1:3]
-    if height % STRIDE or width % STRIDE:
-        raise PatchError(
-            f"The photo is {width}×{height}, and sides that are multiples of {STRIDE} are needed. Make it so with Fit "
-            "Image."
-        )
+    check_latent_sides(photo, "The photo", "Fit Image")
     aspect = (drawn.shape[2] / drawn.shape[1]) / (width / height)
     if abs(aspect - 1) > ASPECT_TOLERANCE:
         raise PatchError(

@@ -1,6 +1,7 @@
 """Where networks look: what uniform attention gives, site by site, and the command's table."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,5 +53,11 @@ def test_the_command_writes_a_table_of_every_network(tmp_path, capsys):
     assert lines[0] == "| site | one | two |"
     sites = METHODS["truepose"](OPTIONS["truepose"], 0).sites
     assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {site}" for site in sites]
+    shipped = [Path(file).rename(tmp_path / f"demo_{number}.safetensors") for number, file in enumerate(files)]
+    assert attention.main([str(data), *map(str, shipped), "--pairs", "3"]) == 0
+    assert capsys.readouterr().out.startswith("| site | demo_0 | demo_1 |\n")
+    assert attention.main([str(data), *map(str, shipped), "--name", "same", "--name", "same"]) == 1
+    assert capsys.readouterr().err == "Two weight files have one name. Tell them apart with a --name for each.\n"
+    files = list(map(str, shipped))
     assert attention.main([str(data), *files, "--name", "one"]) == 1
     assert capsys.readouterr().err == "There are 2 weight files and 1 names.\n"

@@ -219,9 +219,13 @@ def folder(tmp_path, monkeypatch):
 
 class TestNode:
     def test_it_lists_what_it_loads(self, folder):
-        assert node._files() == ["dino.safetensors"]
+        assert node._files() == ["dino.safetensors", "demo_dino.safetensors"], "the user's before the pack's own"
         (made,) = MannequinLoadDINOv2.execute("dino.safetensors", BY_SIZE, "float32").result
         assert torch.equal(tokens(made), tokens(encoder(GIANT, weights(GIANT), BY_SIZE)))
+
+    def test_the_packs_own_is_loaded(self, folder):
+        (made,) = MannequinLoadDINOv2.execute("demo_dino.safetensors").result
+        assert tokens(made).shape == (1, 257, 64)
 
     @pytest.mark.parametrize(
         "name, sentence",

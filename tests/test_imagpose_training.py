@@ -4,19 +4,18 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-import comfy.samplers
 import comfy.sd
 import comfy.utils
 import numpy as np
 import pytest
 import torch
+from host_ddim import STEPS, begun, sampled
 from imagpose_models import awake, made, with_steps, write_vae
 from mannequin.model_patches.attention.cva import AFTER_ATTENTION, AFTER_LAYERS
 from mannequin.model_patches.comfy_blocks import transformer_blocks as blocks_in_comfy
 from mannequin.model_patches.comfy_cva import _widths
 from mannequin.model_patches.comfy_dino import load_dino as dino_in_comfy
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
-from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.dino import BY_SCALE
 from mannequin.model_patches.weight_kinds.imagpose import CVA_MODULES, IMAGPOSE_MODEL, imagpose_metadata
@@ -25,7 +24,6 @@ from mannequin.nodes.imagpose import MannequinJointViews, MannequinSplitViews
 from mannequin.nodes.imagpose_conditioning import MannequinIMAGPoseConditioning
 from safetensors.torch import load_file, save_file
 from small import APPLY
-from test_trained_weights import zero_snr_sigmas
 from test_training_loop import OPTIONS, UNET, VIEWS, recipe
 from training_people import NoiseViews
 
@@ -46,7 +44,7 @@ from training.sampling import load_method, read_pairs
 from training.small_dino import write_small_dino
 from training.view_binding import view_layers
 
-GUIDANCE, STEPS = 2.0, 5
+GUIDANCE = 2.0
 EPSILON = Schedule("linear")
 
 
@@ -466,30 +464,12 @@ def test_one_picture_of_one_noise_in_both_hosts(tmp_path, name):
     given = Inputs(model.model.process_latent_out(batch["views_latent"]), flag, features=network.pose_guider(pose))
     placement = changes.get("cva", AFTER_LAYERS)
     seen = MannequinApplyCVA.execute(model, imagpose, placement, "2×2 tiles", "all", **APPLY).result[0]
-    if name == "paper":
-        sampling = model.get_model_object("model_sampling")
-        sampler, sigmas = (
-            comfy.samplers.sampler_object("ddim"),
-            comfy.samplers.calculate_sigmas(sampling, "ddim_uniform", STEPS),
-        )
-        # The host begins with the noise that its first step has, not with a variance of exactly one.
-        begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
-    else:
-        sampler, sigmas, begun = ddim_sampler(), zero_snr_sigmas(model), noise
-    ours = method.sample(batch, begun, STEPS, GUIDANCE)
+    ours = method.sample(batch, begun(model, noise), STEPS, GUIDANCE)
     nothing = torch.zeros_like(context)
     conditions = [[context, {INPUTS: given}]], [[nothing, {INPUTS: given.as_null()}]]
-    theirs, alone = (in_comfy(patched, conditions, noise, sampler, sigmas) for patched in (seen, model))
+    theirs, alone = (sampled(patched, *conditions, noise, GUIDANCE) for patched in (seen, model))
     assert float((ours - theirs[..., :8, 6:]).abs().max()) < 1e-3
     assert float((ours - alone[..., :8, 6:]).abs().max()) > 1e-2, "views that do not know of each other"
-
-
-def in_comfy(model, conditions, noise: torch.Tensor, sampler, sigmas: torch.Tensor) -> torch.Tensor:
-    """Through the host's own guider, in the UNet's scale."""
-    guider = comfy.samplers.CFGGuider(model)
-    guider.set_conds(*conditions)
-    guider.set_cfg(GUIDANCE)
-    return model.model.process_latent_in(guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0))
 
 
 def test_from_photos_to_a_picture_in_both_hosts(tmp_path, vae):
@@ -518,7 +498,7 @@ def test_from_photos_to_a_picture_in_both_hosts(tmp_path, vae):
     dino = dino_in_comfy(state, "dino", metadata, BY_SCALE, torch.float32)
     positive, negative, _ = MannequinIMAGPoseConditioning.execute(imagpose, dino, host_vae, views).result
     seen = MannequinApplyCVA.execute(model, imagpose, AFTER_LAYERS, "2×2 tiles", "all", **APPLY).result[0]
-    theirs = in_comfy(seen, (positive, negative), noise, ddim_sampler(), zero_snr_sigmas(model))
+    theirs = sampled(seen, positive, negative, noise, GUIDANCE)
     ours = method.scenario(batch, method.layout(batch), noise, STEPS, GUIDANCE)
     assert float((ours - theirs).abs().max()) < 1e-3
     decoded = host_vae.decode(model.model.process_latent_out(theirs))

@@ -139,6 +139,11 @@ class TestTexts:
                 found.setdefault((path[1], name), set()).add(TEXTS[language][path])
         assert not [(name, words) for name, words in found.items() if len(words) > 1]
 
+    def test_no_node_has_two_inputs_of_one_name(self, language):
+        for node, words in read(language, "nodeDefs.json").items():
+            names = [entry["name"] for entry in words["inputs"].values()]
+            assert len({*names}) == len(names), node
+
     def test_numbers_are_kept(self, language):
         for path, english in TEXTS["en"].items():
             if path[-1] != "display_name":

@@ -3,19 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
-import comfy.samplers
 import numpy as np
 import pytest
 import torch
+from host_ddim import STEPS, sampled
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
-from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.prior_sampling import sample_embedding
 from mannequin.model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR, PRIOR
 from mannequin.model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, PCDMS_REFINING
 from safetensors import safe_open
 from safetensors.torch import load_file
-from test_trained_weights import zero_snr_sigmas
 from test_training_loop import OPTIONS, recipe
 from training_people import REGION_DIM, NoisePeople
 
@@ -30,7 +28,7 @@ from training.objectives import Schedule
 from training.pcdms import PriorAndInpainting, load_prior_and_inpainting
 from training.sampling import load_method, load_predictor, read_pairs
 
-GUIDANCE, STEPS = 2.0, 5
+GUIDANCE = 2.0
 KINDS = {"inpainting": PCDMS_INPAINTING, "simplified": PCDMS_INPAINTING, "refining": PCDMS_REFINING}
 V = Schedule("linear", "v_prediction", True, "trailing")
 METHODS = {"pcdms_prior": PCDMsPrior, "pcdms_inpainting": PCDMsInpainting, "pcdms_refining": PCDMsRefining}
@@ -73,13 +71,9 @@ def in_comfy(model, network, batch, noise, stage: str) -> torch.Tensor:
         shown[..., latent.shape[-1] // 2 :] = 0
         pose = torch.cat([batch["source_skeleton"], batch["target_skeleton"]], 2).movedim(-1, 1).float() / 255
         inputs = Inputs(latent, shown, vector, network.pose_features(pose))
-    guider = comfy.samplers.CFGGuider(model)
     null = network.null_context(context)
     blank = inputs.as_null(blank=stage == "refining")
-    guider.set_conds([[context, {INPUTS: inputs}]], [[null, {INPUTS: blank}]])
-    guider.set_cfg(GUIDANCE)
-    made = guider.sample(noise, torch.zeros_like(noise), ddim_sampler(), zero_snr_sigmas(model), seed=0)
-    return model.model.process_latent_in(made)
+    return sampled(model, [[context, {INPUTS: inputs}]], [[null, {INPUTS: blank}]], noise, GUIDANCE)
 
 
 @pytest.mark.parametrize("stage", KINDS)

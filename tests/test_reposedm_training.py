@@ -5,12 +5,12 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-import comfy.samplers
 import comfy.sd
 import pytest
 import torch
+from host_ddim import STEPS, begun
+from host_ddim import sampled as by_host
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
-from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.weight_kinds.higherhrnet import HIGHERHRNET
 from mannequin.model_patches.weight_kinds.reposedm import REPOSEDM
@@ -20,7 +20,6 @@ from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
 from reposedm_files import field_files
 from safetensors import safe_open
 from safetensors.torch import load_file
-from test_trained_weights import STEPS, zero_snr_sigmas
 from test_training_loop import OPTIONS, UNET, recipe
 from training_people import NoisePeople
 
@@ -105,32 +104,13 @@ def loaded(file: Path) -> tuple:
         return load_weights(REPOSEDM, load_file(file), file.name, opened.metadata())
 
 
-def sampling_of(model) -> tuple[torch.Tensor, object]:
-    """Noise levels and sampler of the host that take DDIM's steps."""
-    schedule = model.get_model_object("model_sampling")
-    if schedule.sigma_max > 1000:
-        return zero_snr_sigmas(model), ddim_sampler()
-    return comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", STEPS), comfy.samplers.sampler_object("ddim")
-
-
-def begun(model, noise: torch.Tensor) -> torch.Tensor:
-    """The host begins with the noise that its first step has, not with a variance of exactly one."""
-    (first, *_), _ = sampling_of(model)
-    return noise if first > 1000 else noise * first / (1 + first**2) ** 0.5
-
-
 @torch.inference_mode()
 def sampled(model, modules, batch, noise: torch.Tensor) -> torch.Tensor:
     """By the conditioning that the node makes, through the host's guider; in the UNet's scale."""
     context = modules.model(batch["source_latent"], batch["pose_latent"]).tokens
     inputs = Inputs(model.model.process_latent_out(batch["pose_latent"]))
-    guider = comfy.samplers.CFGGuider(model)
     nothing = [[torch.zeros_like(context), {INPUTS: inputs.as_null(blank=True)}]]
-    guider.set_conds([[context, {INPUTS: inputs}]], nothing)
-    guider.set_cfg(GUIDANCE)
-    sigmas, sampler = sampling_of(model)
-    made = guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0, disable_pbar=True)
-    return model.model.process_latent_in(made)
+    return by_host(model, [[context, {INPUTS: inputs}]], nothing, noise, GUIDANCE)
 
 
 def keypoints_of(record) -> list:

@@ -36,10 +36,10 @@ def graph_of(client, sources: int, targets: int) -> dict:
     small = graph.add(0, "MannequinUntrainedModel", layout="SD1.5", width=32, seed=0)
     nets = {"vae": small["VAE"], "dino": small["CLIP_VISION"]} | loader(graph)
     source, target = (
-        person(graph, title, photo, SIDE, "IMAGPose")
+        person(graph, title, photo, (SIDE, SIDE), "IMAGPose")
         for title, photo in (("Source", "mannequin_source.png"), ("Target", "mannequin_pose.png"))
     )
-    made = generated(graph, nets, [source] * sources, [target] * targets, SIDE, STEPS)
+    made = generated(graph, nets, [source] * sources, [target] * targets, (SIDE, SIDE), steps=STEPS)
     graph.add(8, "SaveImage", "Result", images=made, filename_prefix="mannequin/imagpose")
     return ui_to_api(graph.json(), info)
 

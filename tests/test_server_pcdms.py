@@ -47,12 +47,12 @@ def graph_of(client, weights: str = INPAINTING) -> dict:
     # An image encoder of CLIP's architecture stands in DINOv2's place, and what it says of the target in the prior's.
     nets = {"vae": small["VAE"], "dino": small["CLIP_VISION"]}
     nets |= inpainting_loader(graph, weights) | refining_loader(graph)
-    source = person(graph, "Source", "mannequin_source.png", SIDE)
-    target = person(graph, "Target pose", "mannequin_pose.png", SIDE)
+    source = person(graph, "Source", "mannequin_source.png", (SIDE, SIDE))
+    target = person(graph, "Target pose", "mannequin_pose.png", (SIDE, SIDE))
     known = graph.add(3, "CLIPVisionEncode", clip_vision=nets["dino"], image=target["photo"], crop="none")
     embedding = None if weights == SIMPLIFIED else known["CLIP_VISION_OUTPUT"]
-    coarse = inpainted(graph, nets, source, target, embedding, SIDE, STEPS)
-    fine = refined(graph, nets, coarse, source["photo"], SIDE, STEPS)
+    coarse = inpainted(graph, nets, source, target, embedding, (SIDE, SIDE), steps=STEPS)
+    fine = refined(graph, nets, coarse, source["photo"], (SIDE, SIDE), steps=STEPS)
     for title, picture in (("Coarse", coarse), ("Result", fine)):
         graph.add(10, "SaveImage", title, images=picture, filename_prefix=f"mannequin/pcdms_{title}")
     return ui_to_api(graph.json(), info)

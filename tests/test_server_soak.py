@@ -2,18 +2,37 @@
 
 import pytest
 
-from devtools.soak import DOZEN, FAILED, FREED, INTERRUPTED, MIB, RAN, REFUSED, Sample, growth, lacking, soak, table
+from devtools.soak import (
+    DOZEN,
+    FAILED,
+    FREED,
+    INTERRUPTED,
+    MIB,
+    RAN,
+    REFUSED,
+    Sample,
+    growth,
+    lacking,
+    runnable,
+    soak,
+    table,
+)
 
 
 def samples(*memory: int) -> list[Sample]:
     return [Sample("truepose", RAN, 1.5, each * MIB) for each in memory]
 
 
-def test_a_dozen_prompts(server):
+#: Those that need nothing but what the repository carries.
+OWN = {"mcld_demo", "style_transfer", "truepose"}
+
+
+def test_a_dozen_prompts(server, client):
+    # Other tests leave files in this server's folders, with which more graphs run.
+    assert runnable(client).keys() >= OWN
     done = soak(server, 12)
     assert {place: sample.kind for place, sample in enumerate(done) if sample.kind != RAN} == DOZEN
-    # Those that need nothing but what the repository carries.
-    assert {sample.graph for sample in done} == {"mcld_demo", "style_transfer", "truepose"}
+    assert {sample.graph for sample in done} <= runnable(client).keys()
     assert server.alive and all(sample.memory > 100 * MIB for sample in done)
     assert table(done, rows=1).splitlines()[2].startswith("| 1–12 | 9 | 1 | 1 | 1 | 0 |")
 

@@ -26,6 +26,7 @@ VOLATILE = {
     ("MannequinLoadIMAGPose", "weights"),
     ("MannequinLoadCVA", "weights"),
     ("MannequinLoadRePoseDM", "weights"),
+    ("MannequinLoadRePoseSD", "weights"),
     ("MannequinLoadPoseEstimator", "weights"),
     ("MannequinLoadDensePose", "weights"),
     ("MannequinLoadParser", "weights"),

@@ -1,7 +1,4 @@
-"""MCLD's demo weights look at the texture map where it shows what the target shows.
-
-TruePose's look nowhere, see training/README.md: the next generation belongs here too.
-"""
+"""The demo weights look at the source, or at its texture map, where it shows what the target shows."""
 
 from pathlib import Path
 
@@ -43,8 +40,9 @@ def people(tmp_path_factory) -> StoredPeople:
     return StoredPeople(folder / "encoded")
 
 
-def test_every_site_looks_at_the_same_place_of_the_body(people):
-    method = load_method(WEIGHTS / "models" / "demo_mcld.safetensors", correspondence=1.0)
+@pytest.mark.parametrize("name", ["truepose", "mcld"])
+def test_every_site_looks_at_the_same_place_of_the_body(people, name):
+    method = load_method(WEIGHTS / "models" / f"demo_{name}.safetensors", correspondence=1.0)
     shares = attention_shares(method, people, pairs=8, timestep=900)
     assert set(shares) == set(method.sites)
     low = {str(site): (share, uniform) for site, (share, uniform) in shares.items() if share < 2.0 * uniform}

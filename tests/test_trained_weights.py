@@ -4,16 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import comfy.sample
-import comfy.samplers
 import comfy.sd
 import comfy.utils
 import pytest
 import torch
+from host_ddim import STEPS, begun, sampled
 from mannequin.model_patches.attention.hpfa import Reweighting
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import transformer_blocks
 from mannequin.model_patches.comfy_pose import apply_pose
-from mannequin.model_patches.comfy_samplers import ddim_sampler
 from mannequin.model_patches.comfy_source import SourceNet
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.conditions import CAACondition, HPFACondition, MFCACondition, ReferenceCondition
@@ -29,7 +28,7 @@ from training.loop import Run
 from training.objectives import Schedule
 from training.sampling import load_predictor
 
-STEPS, GUIDANCE = 5, 2.0
+GUIDANCE = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +62,9 @@ def batch_of(method) -> dict[str, torch.Tensor]:
     return torch.utils.data.default_collate([read])
 
 
-def sampled(model, noise: torch.Tensor, sigmas: torch.Tensor, sampler) -> torch.Tensor:
-    """Through the host's own guider, in the UNet's scale."""
-    guider = comfy.samplers.CFGGuider(model)
+def in_comfy(model, noise: torch.Tensor) -> torch.Tensor:
     context = [[torch.zeros(1, 1, REGION_DIM), {}]]
-    guider.set_conds(context, context)
-    guider.set_cfg(GUIDANCE)
-    latent = guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=0)
-    return model.model.process_latent_in(latent)
-
-
-def zero_snr_sigmas(model) -> torch.Tensor:
-    """σ of DDIM's trailing steps, from pure noise on."""
-    steps = torch.arange(999, -1, -1000 / STEPS).round().long()
-    return torch.cat([model.get_model_object("model_sampling").sigma(steps), torch.zeros(1)])
+    return sampled(model, context, context, noise, GUIDANCE)
 
 
 @pytest.mark.parametrize("name", ["truepose", "truepose_v", "truepose_16"])
@@ -90,14 +78,7 @@ def test_truepose_in_both_hosts(runs, name):
     assert heads == {2 if name == "truepose_16" else 8}
 
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
-    if name == "truepose_v":
-        sigmas, sampler, begun = zero_snr_sigmas(target), ddim_sampler(), noise
-    else:
-        sigmas = comfy.samplers.calculate_sigmas(target.get_model_object("model_sampling"), "ddim_uniform", STEPS)
-        sampler = comfy.samplers.sampler_object("ddim")
-        # The host begins with the noise that its first step has, not with a variance of exactly one.
-        begun = noise * sigmas[0] / (1 + sigmas[0] ** 2) ** 0.5
-    ours = method.sample(batch, begun, STEPS, GUIDANCE)
+    ours = method.sample(batch, begun(target, noise), STEPS, GUIDANCE)
 
     net = SourceNet(source, source.model.process_latent_out(batch["source_latent"]), None, None)
     selected = batch["implied"].gather(1, batch["parsing"].flatten(1).long()).view(batch["parsing"].shape)
@@ -108,12 +89,12 @@ def test_truepose_in_both_hosts(runs, name):
     patched = apply_condition(patched, hpfa, net, "all", scope, modules)
     caa = CAACondition(batch["parsing"], batch["regions"], 2, modules.model)
     patched = apply_condition(patched, caa, net, "all", scope, modules)
-    theirs = sampled(patched, noise, sigmas, sampler)
+    theirs = in_comfy(patched, noise)
     assert float((ours - theirs).abs().max()) < 1e-3
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(autoencoder)), dtype=torch.float32)
     shown = vae.decode(target.model.process_latent_out(theirs)).movedim(-1, 1) * 2 - 1
     assert float((predictor.autoencoder.decode(ours).clamp(-1, 1) - shown).abs().max()) < 1e-3
-    assert float((sampled(target, noise, sigmas, sampler) - theirs).abs().max()) > 1e-2
+    assert float((in_comfy(target, noise) - theirs).abs().max()) > 1e-2
 
 
 @pytest.mark.parametrize("name", ["mcld", "mcld_lookup"])
@@ -145,7 +126,7 @@ def test_mcld_in_both_hosts(runs, name):
     patched = apply_condition(patched, ReferenceCondition(), net, "all", scope, None)
     focal = MFCACondition(image, texture, tokens, modules.model)
     patched = apply_condition(patched, focal, None, "all", scope, modules)
-    theirs = sampled(patched, noise, zero_snr_sigmas(denoiser), ddim_sampler())
+    theirs = in_comfy(patched, noise)
     assert float((ours - theirs).abs().max()) < 1e-3
 
 

@@ -18,7 +18,7 @@ from model_patches.networks.resampler import ResamplerShape
 from training.crowds import Crowd
 from training.draws import Draws
 from training.examples import collate
-from training.loop import WEIGHTS, Run
+from training.loop import Run
 from training.methods.autoencoder import AutoencoderOptions
 from training.methods.diffusion import SmallUNet
 from training.methods.estimator import EstimatorOptions
@@ -31,6 +31,7 @@ from training.methods.reposedm import RePoseDMOptions
 from training.methods.reposesd import RePoseSDOptions
 from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
+from training.sampling import WEIGHTS
 
 UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
 FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)

@@ -95,8 +95,9 @@ def _variants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def _trained(options: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
     """A variant's weights, trained as far as they are not yet."""
     from .data.store import StoredPeople
-    from .loop import WEIGHTS, Run
+    from .loop import Run
     from .recipe import read_recipe
+    from .sampling import WEIGHTS
 
     out = options.out / name.replace(" ", "_")
     recipe = read_recipe(options.recipe, changes | {"out": str(out), "grid_every": 0})

@@ -27,7 +27,7 @@ from .errors import TrainingError
 from .evaluation.run import choose_pairs
 from .methods.dual_unet import DualUNet
 from .objectives import noised
-from .sampling import load_method, read_pairs
+from .sampling import load_method, read_pairs, run_name
 
 #: By site: the share on the same surface, the uniform share.
 Shares = Mapping[Site, tuple[float, float]]
@@ -105,10 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pairs, and of the noise")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the table goes as well")
     options = parser.parse_args(arguments)
-    names = options.name or [file.parent.name for file in options.weights]
+    names = options.name or [run_name(file) for file in options.weights]
     try:
         if len(names) != len(options.weights):
             raise TrainingError(f"There are {len(options.weights)} weight files and {len(names)} names.")
+        if len(set(names)) < len(names):
+            raise TrainingError("Two weight files have one name. Tell them apart with a --name for each.")
         people = StoredPeople(options.store)
         methods = {name: _loaded(file) for name, file in zip(names, options.weights, strict=True)}
         text = table(

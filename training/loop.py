@@ -26,10 +26,10 @@ from .logs import Log
 from .methods import METHODS
 from .optimisers import optimisers
 from .recipe import Recipe
-from .sampling import options_metadata
+from .sampling import WEIGHTS, options_metadata
 
 #: What a run leaves: the file for the nodes, which says how many steps it took.
-WEIGHTS, STEPS_KEY = "weights.safetensors", "mannequin.training_steps"
+STEPS_KEY = "mannequin.training_steps"
 #: Batches of training data over which a method may finish.
 FINISHING = 16
 

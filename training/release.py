@@ -1,12 +1,13 @@
 """``python -m training.release RUN_WEIGHTS OUT``: a run's weight file as it is shipped, in half precision.
 
-Only tensors change: the header stays, and says in which precision they are.
+Of its header only this changes: where files lay that the run was given, on whose machine, is left out of their names.
 """
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from .checkpoints import replace_file
 from .errors import TrainingError
+from .sampling import OPTIONS_KEY
 
 
 def release(weights: Path, out: Path) -> int:
@@ -24,7 +26,7 @@ def release(weights: Path, out: Path) -> int:
     """
     try:
         with safe_open(weights, "pt") as file:
-            header = file.metadata() or {}
+            header = _without_folders(file.metadata() or {})
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"'{weights}' cannot be read: {error}") from error
@@ -32,6 +34,17 @@ def release(weights: Path, out: Path) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, lambda path: save_file(halves, path, header))
     return out.stat().st_size
+
+
+def _without_folders(header: Mapping[str, str]) -> dict[str, str]:
+    """The header with the bare names of files that its options have by absolute paths."""
+    if OPTIONS_KEY not in header:
+        return dict(header)
+    options = {
+        key: PurePath(value).name if isinstance(value, str) and PurePath(value).is_absolute() else value
+        for key, value in json.loads(header[OPTIONS_KEY]).items()
+    }
+    return dict(header) | {OPTIONS_KEY: json.dumps(options, separators=(",", ":"))}
 
 
 def _half(key: str, tensor: torch.Tensor) -> torch.Tensor:

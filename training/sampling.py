@@ -21,6 +21,8 @@ from .grids import to_pictures
 from .methods import METHODS
 from .methods.base import Batch, Method, Sampler
 
+#: The weight file in a run's folder.
+WEIGHTS = "weights.safetensors"
 #: Where a weight file says which method made it, and with which options.
 METHOD_KEY, OPTIONS_KEY = "mannequin.training_method", "mannequin.training_options"
 
@@ -141,4 +143,9 @@ def load_predictor(path: Path, autoencoder: Path, name: str | None = None, **opt
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     decoder = load_autoencoder(autoencoder).to(device)
-    return Trained(name or path.parent.name, method.to(device), decoder, **options)
+    return Trained(name or run_name(path), method.to(device), decoder, **options)
+
+
+def run_name(path: Path) -> str:
+    """What a weight file's pictures and figures are called: a run's folder, or a shipped file's own name."""
+    return path.parent.name if path.name == WEIGHTS else path.stem

@@ -117,7 +117,7 @@ def build(kind: WeightKind, modules: State, metadata: Metadata | None, operation
 
 def _expected(kind: WeightKind, modules: State, name: str, metadata: Metadata) -> Shapes:
     incomplete = f"'{name}' is not a complete {kind.name} weight file"
-    if not modules:
+    if not modules and kind.network:
         raise PatchError(f"{incomplete}: it has only UNets. {kind.mend}")
     try:
         return kind.shapes(modules, metadata)

@@ -61,7 +61,7 @@ class WeightKind:
         unets: the UNets in it, in the order of the node's outputs; the header may say of which family they are.
         shapes: every key and its shape that a complete file has besides its UNets, of the sizes of the given weights;
             None for a kind that other nodes load. Raises KeyError for a key that is missing and tells the sizes.
-        network: the module of those weights, without memory; None where the host has a class for it.
+        network: the module of those weights, without memory; None where there are none, or the host has a class for it.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """The networks that come with the pack: by onnxruntime where it is, which is faster, else by PyTorch."""
 
 import functools
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +17,18 @@ Network = Callable[[np.ndarray], list[np.ndarray]]
 
 @functools.cache
 def network(name: str) -> Network:
-    """``<name>.onnx``: its one input to all its outputs. Made once, :func:`free` lets it go."""
-    file = FOLDER / f"{name}.onnx"
-    return _in_onnxruntime(file) if runtime.found() else TorchNetwork(file)
+    """A network of the pack: its one input to all its outputs. Made once, :func:`free` lets it go."""
+    model = read(name)
+    return _in_onnxruntime(model) if runtime.found() else TorchNetwork(model)
 
 
-def _in_onnxruntime(file: Path) -> Network:
-    session = runtime.open_session(file)
+def read(name: str) -> bytes:
+    """The ONNX model in ``<name>.onnx.gz``: detectors are mostly zeros, and half as large so."""
+    return gzip.decompress((FOLDER / f"{name}.onnx.gz").read_bytes())
+
+
+def _in_onnxruntime(model: bytes) -> Network:
+    session = runtime.open_session(model)
     (entry,) = session.get_inputs()
     return lambda image: session.run(None, {entry.name: image})
 

@@ -16,6 +16,7 @@ here is added to ``torch_network.py`` too.
 
 import argparse
 import base64
+import gzip
 import json
 from pathlib import Path
 
@@ -107,6 +108,12 @@ def store_in_half(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def save(model: onnx.ModelProto, name: str) -> None:
+    """Write ``<name>.onnx.gz``, the same bytes every time."""
+    content = store_in_half(model).SerializeToString()
+    (HERE / f"{name}.onnx.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("landmark_tflite", type=Path)
@@ -114,11 +121,11 @@ def main() -> None:
     parser.add_argument("human_models", type=Path)
     arguments = parser.parse_args()
     pose, face = (arguments.human_models / f"{name}.json" for name in ("blazepose-detector", "facemesh-detection-full"))
-    onnx.save(store_in_half(tflite_model(arguments.landmark_tflite)), HERE / "blazepose_landmark_full.onnx")
-    onnx.save(store_in_half(tflite_model(arguments.detector_tflite)), HERE / "blazepose_detector_mediapipe.onnx")
-    onnx.save(store_in_half(detector_model(pose)), HERE / "blazepose_detector.onnx")
+    save(tflite_model(arguments.landmark_tflite), "blazepose_landmark_full")
+    save(tflite_model(arguments.detector_tflite), "blazepose_detector_mediapipe")
+    save(detector_model(pose), "blazepose_detector")
     # Its second output, Identity_1, boxes whole persons; BlazePose does that better.
-    onnx.save(store_in_half(detector_model(face, ["Identity:0"])), HERE / "blazeface_full_range.onnx")
+    save(detector_model(face, ["Identity:0"]), "blazeface_full_range")
 
 
 if __name__ == "__main__":

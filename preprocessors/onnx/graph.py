@@ -1,7 +1,6 @@
 """The graph in an ONNX file, read without the ``onnx`` package: what ``onnx.proto3`` says of it, as far as ours go."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,9 +48,9 @@ class Graph:
     outputs: list[str]
 
 
-def read(file: Path) -> Graph:
-    """The graph of an ONNX file, with its weights."""
-    model = message(memoryview(file.read_bytes()))
+def read(content: bytes) -> Graph:
+    """The graph of an ONNX file's content, with its weights."""
+    model = message(memoryview(content))
     graph = message(model[7][0])
     inputs, outputs = ([text(message(entry)[1][0]) for entry in graph[number]] for number in (11, 12))
     return Graph([_node(message(data)) for data in graph[1]], dict(map(_weight, graph[5])), inputs, outputs)

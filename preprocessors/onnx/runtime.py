@@ -50,15 +50,15 @@ def _imported() -> ModuleType:
     return onnxruntime
 
 
-def open_session(file: Path):
-    """A session of an ONNX file, on the accelerator where the installed build knows one.
+def open_session(model: Path | bytes):
+    """A session of an ONNX file or its content, on the accelerator where the installed build knows one.
 
     The caller, who has asked for onnxruntime first, owns it: memory goes with the last reference.
     """
     onnxruntime = _imported()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(file, options, providers=providers())
+    return onnxruntime.InferenceSession(model, options, providers=providers())
 
 
 def providers() -> list[str]:

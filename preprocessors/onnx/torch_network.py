@@ -1,7 +1,6 @@
 """A network of an ONNX file in PyTorch: the operators (opset 15) that the networks of the pack use, and no others."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +16,10 @@ TYPES = {1: torch.float32, 6: torch.int32, 7: torch.int64}
 
 
 class TorchNetwork:
-    """A network with one input, on the processor."""
+    """A network with one input, on the processor; of an ONNX file's content."""
 
-    def __init__(self, file: Path):
-        read = graph.read(file)
+    def __init__(self, model: bytes):
+        read = graph.read(model)
         (self._input,), self._outputs = read.inputs, read.outputs
         constants, self._nodes = dict(read.weights), []
         for node in read.nodes:

@@ -157,6 +157,7 @@ def _of_weights(
         return Trained(said[0] if said else "HPFA, training-free", method, autoencoder, **sampling)
     if text.startswith(FIELD):
         from ..field_guided import FieldUse, load_field_guided
+        from ..sampling import run_name
 
         said = text.removeprefix(FIELD).split(",", 2)[2:]
         if len(files) < 2:
@@ -164,7 +165,7 @@ def _of_weights(
                 f"'{text}' has no pose estimator: give field:WEIGHTS,ESTIMATOR, and behind it settings."
             )
         method = load_field_guided(*files, autoencoder, _settings(FieldUse, said[0] if said else ""))
-        return Trained(f"{files[0].parent.name}, guided by the field", method, autoencoder, **sampling)
+        return Trained(f"{run_name(files[0])}, guided by the field", method, autoencoder, **sampling)
     from ..pcdms import load_prior_and_inpainting, load_refining
 
     if text.startswith(PCDMS):

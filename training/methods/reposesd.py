@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from model_patches.unet_family import SD1, SD2, Beside
-from model_patches.weight_kinds.kind import header
+from model_patches.unet_family import NoiseSchedule
+from model_patches.weight_kinds.reposesd import FAMILIES, METHOD, reposesd_metadata
 
 from ..captions import Words, load_words
 from ..data.records import Record, caption_of
@@ -24,8 +24,6 @@ from ..objectives import dropped
 from .base import Batch
 from .field_taught import FieldOptions, FieldTaught
 from .one_unet import take_tensors, tensors_of
-
-FAMILIES = {number: replace(family, beside=Beside(latents=1)) for number, family in ((1, SD1), (2, SD2))}
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class RePoseSDOptions(FieldOptions):
 class RePoseSD(FieldTaught):
     """Words and poses to pictures."""
 
-    name = "reposesd"
+    name = METHOD
     Options = RePoseSDOptions
 
     def __init__(self, options: RePoseSDOptions, seed: int) -> None:
@@ -102,8 +100,14 @@ class RePoseSD(FieldTaught):
         return [batch["pose_latent"], *super().shown(batch)]
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        family = FAMILIES[self.options.generation]
-        return tensors_of(self.denoising, nn.Module()), header(self.name) | self.heads.metadata(family)
+        schedule = self.options.schedule
+        family = replace(
+            FAMILIES[self.options.generation],
+            heads=self.heads,
+            prediction=schedule.prediction,
+            schedule=NoiseSchedule(schedule.betas, zero_snr=schedule.zero_snr),
+        )
+        return tensors_of(self.denoising, nn.Module()), reposesd_metadata(family)
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         take_tensors(tensors, self.denoising, nn.Module())

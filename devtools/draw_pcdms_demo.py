@@ -1,0 +1,57 @@
+"""PCDMs' example graph on the pack's own weights, which needs no download."""
+
+from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, DEMO_STEPS, fitted_photo
+from .draw_pcdms import Person, Wire, inpainted, inpainting_loader, person, posed, refined, refining_loader, saved
+from .graph_drawing import Graph
+
+SIZE = (DEMO_SIZE["width"], DEMO_SIZE["height"])
+SAMPLING = {"steps": DEMO_STEPS, "sampler": ("ddim", "simple"), "guidance": DEMO_GUIDANCE}
+
+
+def pcdms_demo(info: dict) -> Graph:
+    """Figure 2 of the paper, small."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**PCDMs, small** (Figure 2 of the paper): the prior says what the target looks like as a whole, inpainting "
+        "paints it beside the source, refining brings the source's textures back. The weights are the pack's **demo**, "
+        "96×128 pixels, trained on synthetic people like these; its image encoders are random and frozen. For photos "
+        "take the graph *pcdms*.",
+    )
+    nets = demo_networks(graph)
+    nets |= inpainting_loader(graph, "demo_pcdms_inpainting.safetensors")
+    nets |= refining_loader(graph, "demo_pcdms_refining.safetensors")
+    prior = graph.add(0, "MannequinLoadPCDMsPrior", weights="demo_pcdms_prior.safetensors")
+    source, target = demo_person(graph, "Source", "source"), person(graph, "Target pose", _photo("pose"), SIZE)
+    vision = graph.add(0, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors")
+    seen = graph.add(2, "CLIPVisionEncode", clip_vision=vision["CLIP_VISION"], image=source["photo"], crop="none")
+    predicted = graph.add(
+        3,
+        "MannequinPCDMsPrior",
+        prior=prior["PCDMS_PRIOR"],
+        embedding=seen["CLIP_VISION_OUTPUT"],
+        source_pose=source["pose"],
+        target_pose=target["pose"],
+    )
+    coarse = inpainted(graph, nets, source, target, predicted["embedding"], SIZE, **SAMPLING)
+    graph.add(8, "PreviewImage", "Second stage", images=coarse)
+    picture = refined(graph, nets, coarse, source["photo"], SIZE, rescale=0.0, **SAMPLING)
+    saved(graph, picture, "mannequin/pcdms_demo")
+    return graph
+
+
+def demo_networks(graph: Graph) -> dict[str, Wire]:
+    """The pack's autoencoder, and its image encoder in DINOv2's architecture."""
+    dino = graph.add(0, "MannequinLoadDINOv2", weights="demo_dino.safetensors")
+    vae = graph.add(0, "VAELoader", vae_name="demo_vae.safetensors")
+    return {"vae": vae["VAE"], "dino": dino["CLIP_VISION"]}
+
+
+def demo_person(graph: Graph, title: str, name: str, style: str = "PCDMs") -> Person:
+    """As :func:`.draw_pcdms.person`, of one of the demo's photos; the networks see it at their own size."""
+    loaded, fitted = fitted_photo(graph, title, _photo(name), **DEMO_SIZE)
+    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE, style)
+
+
+def _photo(name: str) -> str:
+    return f"mannequin_demo_{name}.png"
