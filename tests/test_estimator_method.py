@@ -17,8 +17,9 @@ from test_training_loop import OPTIONS, losses, recipe
 from training_people import NoisePeople
 
 from model_patches.networks.higherhrnet import HigherHRNetShape
+from preprocessors.skeleton import COLOURS
 from training.associative_embedding import heat_maps, tag_errors
-from training.crowds import MIRRORED, Crowd, gathered
+from training.crowds import MIRRORED, Crowd, alike_in_groups, gathered
 from training.draws import Draws
 from training.evaluation.people_metric import load_people_metric
 from training.loop import Run
@@ -150,6 +151,34 @@ class TestWhatIsTaught:
         apart, near = tag_errors(tags, people, (8, 8))
         assert apart.tolist() == [0.5, 0]
         assert near.tolist() == pytest.approx([math.exp(-4) / 2, 0])
+
+    def test_drawn_skeletons_stand_in_peoples_places(self):
+        """As the field draws them: the left shoulder's limb in its own colour at the left shoulder, in no mirror."""
+        crowd, people = Crowd((64, 64), 1, (1.0, 1.0), 0.0), DottedPeople(8)
+
+        def canvases(drawn: float):
+            method = Estimator(EstimatorOptions(SHAPE, crowd, drawn=drawn), 0)
+            batch = read_pairs(method, [(people.record(name),) * 2 for name in people.names])
+            return method.canvases(batch, Draws(0, range(16), 0))
+
+        right, left = (torch.tensor(COLOURS[joint]) / 255 for joint in (2, 5))
+        every = canvases(1.0)
+        for picture, (person,) in zip(every.pictures, every.people, strict=True):
+            for joint, own, other in ((6, right, left), (5, left, right)):
+                x, y, known = person[joint].tolist()
+                shown = picture[:, int(y), int(x)]
+                if known:
+                    # Small discs are paler than they were drawn, and no less coloured.
+                    assert shown.max() > 0.4 and torch.cosine_similarity(shown, own, 0) > 0.97
+                    assert torch.cosine_similarity(shown, other, 0) < 0.93
+        some = canvases(0.5)
+        alike = (some.pictures == every.pictures).flatten(1).all(1)
+        assert 3 < int(alike.sum()) < 13, "the others show people"
+        assert not (canvases(0.0).pictures == every.pictures).flatten(1).all(1).any()
+
+    def test_people_of_a_canvas_are_drawn_together(self):
+        values = torch.arange(7.0)
+        assert alike_in_groups(values, 3).tolist() == [0, 0, 0, 3, 3, 3, 6]
 
     def test_the_loss_is_of_both_sizes_and_the_tags(self):
         options = OPTIONS["estimator"]

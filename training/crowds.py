@@ -54,19 +54,24 @@ class Canvases(NamedTuple):
     people: Tensor
 
 
-def gathered(images: Tensor, masks: Tensor, joints: Tensor, crowd: Crowd, draws: Draws) -> Canvases:
+def gathered(
+    images: Tensor, masks: Tensor, joints: Tensor, crowd: Crowd, draws: Draws, upright: Tensor | None = None
+) -> Canvases:
     """Canvases of a batch.
 
     Args:
         images: ``[B, 3, h, w]`` in 0–1.
         masks: where the person is, ``[B, 1, h, w]`` in 0–1.
         joints: ``[B, 17, 3]``: x, y in pixels of the images, above 0 where known.
+        upright: ``[B]``, whose pictures are never mirrored; alike in a group.
     """
     rows = len(images)
     number = 1 + draws.integers(crowd.people)
     canvas, people = images.new_zeros(rows, 3, *crowd.size), []
     for layer in range(crowd.people):
         placed = _Placed.drawn(crowd, draws)
+        if upright is not None:
+            placed = placed._replace(turned=placed.turned.masked_fill(upright, 1.0))
         who = _beside(rows, crowd.people, layer, images.device)
         picture, mask = placed.warped(images[who], masks[who], crowd.size)
         # A group at the batch's end may be too small for another person.
@@ -77,6 +82,11 @@ def gathered(images: Tensor, masks: Tensor, joints: Tensor, crowd: Crowd, draws:
         theirs = _inside(placed.moved(joints[who], images.shape[-2:], crowd.size), crowd.size)
         people.append(theirs * there[:, None, None])
     return Canvases(_coloured(canvas, crowd.jitter, draws), torch.stack(people, 1))
+
+
+def alike_in_groups(values: Tensor, group: int) -> Tensor:
+    """Of values ``[B]`` the first of every group of samples that stand together, for all of it."""
+    return values[torch.arange(len(values), device=values.device) // group * group]
 
 
 def _beside(rows: int, group: int, layer: int, device: torch.device) -> Tensor:

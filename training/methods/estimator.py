@@ -16,8 +16,9 @@ from model_patches.weight_kinds.higherhrnet import estimator_metadata
 from preprocessors.keypoints import to_coco_17
 
 from ..associative_embedding import heat_maps, tag_errors
-from ..crowds import Canvases, Crowd, gathered
+from ..crowds import Canvases, Crowd, alike_in_groups, gathered
 from ..data.records import Record
+from ..drawn_pose import drawn_people
 from ..draws import Draws
 from .base import Batch, Method, tensor
 from .base import field as field_of
@@ -33,12 +34,15 @@ class EstimatorOptions:
     crowd: what it is shown.
     sigma: of the heat maps' Gaussians, in pixels of a map of either size.
     tag: weight of the tags' errors.
+    drawn: share of canvases that show people's drawn skeletons in their places. Ours: the pose interaction field
+        compares a picture's features with those of a drawn pose (Eq. 11), in which this network has to see the person.
     """
 
     shape: HigherHRNetShape = field(default_factory=HigherHRNetShape)
     crowd: Crowd = field(default_factory=Crowd)
     sigma: float = 2.0
     tag: float = 1e-3
+    drawn: float = 0.0
 
 
 class Estimator(Method):
@@ -61,16 +65,24 @@ class Estimator(Method):
         return {}
 
     def read_target(self, record: Record) -> dict[str, Tensor]:
-        return {
+        read = {
             "image": tensor(record.image),
             "person": tensor(field_of(record, "parsing") > 0),
             "joints": to_coco_17(tensor(field_of(record, "keypoints"), torch.float32)[None])[0],
         }
+        return read | ({"skeleton": tensor(drawn_people(record))} if self.options.drawn else {})
 
     def canvases(self, batch: Batch, draws: Draws) -> Canvases:
         """What the network is shown, and who is there."""
-        images = batch["image"].movedim(-1, 1).float() / 255
-        return gathered(images, batch["person"][:, None].float(), batch["joints"], self.options.crowd, draws)
+        options, images = self.options, batch["image"].movedim(-1, 1).float() / 255
+        masks, upright = batch["person"][:, None].float(), None
+        if options.drawn:
+            upright = alike_in_groups(draws.uniform(), options.crowd.people) < options.drawn
+            skeletons, chosen = batch["skeleton"].movedim(-1, 1).float() / 255, upright[:, None, None, None]
+            images = torch.where(chosen, skeletons, images)
+            masks = torch.where(chosen, (skeletons.amax(1, keepdim=True) > 0).float(), masks)
+        # A limb's colour says whether it is a left one: in a mirror it would lie.
+        return gathered(images, masks, batch["joints"], options.crowd, draws, upright)
 
     def forward(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         canvases = self.canvases(batch, draws)
