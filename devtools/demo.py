@@ -1,4 +1,4 @@
-"""``python dev.py demo``: the graphs of TruePose and MCLD on the pack's own weights, in a real ComfyUI."""
+"""``python dev.py demo``: graphs of three methods on the pack's own weights, in a real ComfyUI."""
 
 import argparse
 import io
@@ -17,7 +17,7 @@ from .say import say
 from .server import Server
 
 PHOTOS = ROOT / "workflows" / "inputs"
-GRAPHS = {"truepose": "TruePose", "mcld_demo": "MCLD"}
+GRAPHS = {"truepose": "TruePose", "mcld_demo": "MCLD", "pcdms_demo": "PCDMs"}
 OUTPUT = home_folder(ROOT) / "demo"
 
 

@@ -11,8 +11,9 @@ from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld, vision_loader
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
+from .draw_pcdms_demo import pcdms_demo
 from .draw_preprocess import preprocess
-from .draw_reposedm import repose_text_to_image, reposedm
+from .draw_reposedm import repose_text_to_image
 from .graph_drawing import Drawn, Graph, from_hub
 from .graph_format import ui_to_api
 from .host import ROOT
@@ -291,11 +292,11 @@ GRAPHS = {
     "mcld_garment_swap": garment_swap,
     "mcld_identity_swap": identity_swap,
     "pcdms": pcdms,
+    "pcdms_demo": pcdms_demo,
     "pcdms_simplified": pcdms_simplified,
     "pcdms_refine": pcdms_refine,
     "imagpose": imagpose,
     "imagpose_many_sources": imagpose_many_sources,
-    "reposedm": reposedm,
     "repose_text_to_image": repose_text_to_image,
 }
 

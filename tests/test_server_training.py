@@ -9,8 +9,10 @@ from safetensors.torch import load_file
 
 from devtools.demo import node_of, read_graph
 from devtools.host import ROOT
+from preprocessors.images import squashed
 from preprocessors.labels import LIP_20
-from training.sampling import load_predictor
+from training.autoencoders import load_autoencoder
+from training.sampling import load_method
 
 WEIGHTS = ROOT / "weights"
 SEED = 3
@@ -43,25 +45,63 @@ def mcld_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor
     }
 
 
-@pytest.mark.parametrize(("name", "batch_of"), [("truepose", truepose_batch), ("mcld_demo", mcld_batch)])
-def test_a_shared_graph_is_what_training_samples(client, server, name, batch_of):
+def pcdms_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor]:
+    """What the trainer's second stage is given; its embedding is the graph's prior's."""
+    photo = graph.value(node_of(prompt, "ImageScale"))
+    dino = graph.value(node_of(prompt, "MannequinLoadDINOv2"))
+    source, target = (
+        graph.value(node_of(prompt, "MannequinDrawPose", f"{title}: skeleton")) * 255
+        for title in ("Source", "Target pose")
+    )
+    return {
+        "joint_latent": encode(graph.value(node_of(prompt, "MannequinPCDMsJoint"))),
+        "dino": dino.encode_image(squashed(photo, dino.image_size, dino.image_size), crop=False).last_hidden_state,
+        "target_clip": graph.value(node_of(prompt, "MannequinPCDMsPrior")).image_embeds,
+        "source_skeleton": source,
+        "target_skeleton": target,
+        "target_latent": encode(photo),
+    }
+
+
+#: Of a graph: what the trainer is given, its weights, the conditioning before its sampler, and what is changed in it.
+GRAPHS = {
+    "truepose": (truepose_batch, "truepose", "MannequinConditioning", {}),
+    "mcld_demo": (mcld_batch, "mcld", "MannequinMCLDConditioning", {}),
+    "pcdms_demo": (pcdms_batch, "pcdms_inpainting", "MannequinPCDMsConditioning", {}),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_shared_graph_is_what_training_samples(client, server, name):
+    batch_of, weights, conditioning, changes = GRAPHS[name]
     prompt = read_graph(client, ROOT / "workflows" / f"{name}.json")
-    sampler = node_of(prompt, "KSampler")
+    sampler = sampler_of(prompt, conditioning)
     settings = prompt[sampler]["inputs"]
     settings["seed"] = SEED
+    for node in prompt.values():
+        node["inputs"] |= {key: value for key, value in changes.items() if key in node["inputs"]}
     saved = {"class_type": "SaveLatent", "inputs": {"samples": [sampler, 0], "filename_prefix": f"two_hosts/{name}"}}
     client.run({**prompt, "latent": saved})
     file = max((server.base / "output" / "two_hosts").glob(f"{name}*.latent"))
     # The trainer's latents are in the UNet's scale.
     theirs = SD15().process_in(load_file(file)["latent_tensor"])
 
-    weights = WEIGHTS / "models" / f"demo_{name.removesuffix('_demo')}.safetensors"
-    predictor = load_predictor(weights, WEIGHTS / "vae" / "demo_vae.safetensors")
-    batch = batch_of(
-        prompt, HostGraph(prompt), lambda image: predictor.autoencoder.encode(image.movedim(-1, 1) * 2 - 1)
-    )
+    method = load_method(WEIGHTS / "models" / f"demo_{weights}.safetensors")
+    autoencoder = load_autoencoder(WEIGHTS / "vae" / "demo_vae.safetensors")
+    batch = batch_of(prompt, HostGraph(prompt), lambda image: autoencoder.encode(image.movedim(-1, 1) * 2 - 1))
     noise = comfy.sample.prepare_noise(torch.zeros_like(theirs), SEED)
-    ours = predictor.method.sample(batch, noise, settings["steps"], settings["cfg"])
-    pictures = [predictor.autoencoder.decode(latent) / 2 + 0.5 for latent in (ours, theirs)]
+    ours = method.sample(batch, noise, settings["steps"], settings["cfg"])
+    # A joint picture's right half is the target.
+    pictures = [autoencoder.decode(latent) / 2 + 0.5 for latent in (ours, theirs[..., -ours.shape[-1] :])]
     assert float((pictures[0] - pictures[1]).abs().max()) < 1e-3
     assert float(pictures[0].std()) > 0.05
+
+
+def sampler_of(prompt: dict, conditioning: str) -> str:
+    """The KSampler whose conditions come from a node of a type."""
+    given = node_of(prompt, conditioning)
+    return next(
+        number
+        for number, node in prompt.items()
+        if node["class_type"] == "KSampler" and node["inputs"]["negative"][0] == given
+    )
