@@ -7,8 +7,8 @@ person who stands and looks at the camera.
 person
 shape    ``sex`` (−1 man … 1 woman), ``height``, ``build`` (slim … heavy), ``muscle``: −1…1
 joints   degrees by joint, a number (bend) or ``[bend, side, twist]``; joints that are not named stand at ease
-position metres ``[to the picture's right, away]`` of the hips
-lift     metres of the lowest point above the floor
+position metres ``[to the picture's right, away]`` of the hips, or ``[right, away, up]``: how high their joint is, too
+lift     metres of the lowest point above the floor; not with a position of three
 turn     degrees; positive turns the person to their left
 clothes  ``top``, ``coat``, ``bottom``, ``shoes``, ``hair``, each by name or "none"; ``dress`` true or false
 camera
@@ -53,6 +53,7 @@ class Figure:
     Attributes:
         turns: degrees within the joints' limits, ``[J, 3]``.
         place: x, y of the hips and the lowest point's height, metres.
+        hips: height of the hips' joint, metres, where that is given instead of the lowest point's.
         turn: of the whole body about the vertical, degrees.
     """
 
@@ -62,6 +63,7 @@ class Figure:
     turn: float
     outfit: dict[str, str]
     dress: bool
+    hips: float | None = None
 
     def shaped(self) -> Shaped:
         """Their body at rest."""
@@ -77,8 +79,9 @@ class Figure:
             shaped = self.shaped()
             joints = rotations(shaped.body, self.turns)
             joints[0] = matrices(np.deg2rad([0, 0, self.turn])) @ joints[0]
-            posed = pose(shaped, turns_of(shaped.body, joints), (self.place[0], self.place[1], 0.0))
-            posed = posed.moved([0, 0, self.place[2] - lowest(posed)])
+            posed = pose(shaped, turns_of(shaped.body, joints), (self.place[0], self.place[1], self.hips or 0.0))
+            if self.hips is None:
+                posed = posed.moved([0, 0, self.place[2] - lowest(posed)])
         return Person(posed, dressed(posed.shaped, self.outfit, self.dress))
 
 
@@ -195,14 +198,16 @@ def _figure(person: Any, who: str, said: list[str]) -> Figure:
     joints = {name: _turn(value, f"{who}'s {name}") for name, value in _table(person, "joints", who).items()}
     turns, beyond = clamped(there, turned(there, STANDING | joints))
     said += [f"{who}: {sentence}" for sentence in beyond]
-    x, y = _numbers(person.get("position", [0, 0]), 2, f"{who}'s position", FARTHEST)
+    position = person.get("position", [0, 0])
+    high = isinstance(position, list) and len(position) == 3
+    x, y, *hips = _numbers(position, 3 if high else 2, f"{who}'s position", FARTHEST)
     lift = _number(person.get("lift", 0), f"{who}'s lift", -FARTHEST, FARTHEST)
     clothes = dict(_table(person, "clothes", who))
     dress = clothes.pop("dress", False)
     if not isinstance(dress, bool):
         raise ConditionError(f'{who}\'s "dress" is {dress!r}; it is true or false.')
     turn = _number(person.get("turn", 0), f"{who}'s turn", -3600, 3600)
-    return Figure(shape, turns, (x, y, lift), turn, checked(there, clothes), dress)
+    return Figure(shape, turns, (x, y, lift), turn, checked(there, clothes), dress, *hips)
 
 
 def _camera(camera: Any) -> dict[str, Any]:

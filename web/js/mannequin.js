@@ -1,0 +1,91 @@
+/**
+ * The editor of the node Pose Mannequin. Its state is the node's text: without this page the node does the same.
+ */
+
+import { app } from "../../../scripts/app.js";
+import { panel } from "./panel.js";
+
+const NODE = "MannequinPoseMannequin";
+const SMALLEST = 300;
+const NODE_SIZE = [460, 860];
+
+// Before any node is made: what is added to one later misses the values that its graph gives it.
+const body = await bodyFile();
+
+app.registerExtension({
+  name: "Mannequin.PoseMannequin",
+  nodeCreated(node) {
+    if (body && node.comfyClass === NODE && node.addDOMWidget) addEditor(node);
+  },
+});
+
+/** Null, and a word on the console, where it does not come: the node works by its inputs all the same. */
+async function bodyFile() {
+  try {
+    const answer = await fetch(new URL("./body.json", import.meta.url));
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    return await answer.json();
+  } catch (error) {
+    console.warn("Mannequin: the editor's body.json cannot be read; Pose Mannequin has its plain inputs.", error);
+    return null;
+  }
+}
+
+function addEditor(node) {
+  const named = (name) => node.widgets?.find((widget) => widget.name === name);
+  const text = named("mannequin");
+  if (!text) return;
+  const made = panel(body, {
+    text: () => text.value,
+    write: (value) => {
+      text.value = value;
+      node.graph?.setDirtyCanvas?.(true, true);
+    },
+    size: () => ({ width: named("width")?.value || 512, height: named("height")?.value || 704 }),
+    note: () => noteOn(node),
+    showText: () => {
+      text.hidden = !text.hidden;
+      node.setSize?.([...node.size]);
+      node.graph?.setDirtyCanvas?.(true, true);
+    },
+    pass: {
+      wheel: (event) => app.canvas?.processMouseWheel?.(event),
+      down: (event) => app.canvas?.processMouseDown?.(event),
+      move: (event) => app.canvas?.processMouseMove?.(event),
+      up: (event) => app.canvas?.processMouseUp?.(event),
+    },
+  });
+
+  // Neither saved nor queued: the text is.
+  const widget = node.addDOMWidget("editor", "mannequin", made.element, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => SMALLEST,
+  });
+  widget.serialize = false;
+  text.hidden = true;
+
+  const after = (owner, name, act) => {
+    const before = owner[name];
+    owner[name] = function (...given) {
+      const result = before?.apply(this, given);
+      act();
+      return result;
+    };
+  };
+  after(text, "callback", () => made.editor.take(text.value));
+  for (const name of ["width", "height"]) if (named(name)) after(named(name), "callback", made.refresh);
+  // A graph is opened, or a node copied: its values are set, and what was before is none of its steps.
+  after(node, "onConfigure", () => made.editor.open(text.value));
+  after(node, "onConnectionsChange", made.refresh);
+  after(node, "onRemoved", made.remove);
+  node.setSize?.([Math.max(node.size[0], NODE_SIZE[0]), Math.max(node.size[1], NODE_SIZE[1])]);
+}
+
+/** Why what is edited here would not be seen; empty where it is. */
+function noteOn(node) {
+  const linked = (name) => node.inputs?.some((input) => input.name === name && input.link != null);
+  if (linked("mannequin")) return "The text comes along a link: what is set here is not used.";
+  if (linked("pose")) return "People take the poses of the link; shapes and clothes alone are of the text.";
+  return "";
+}

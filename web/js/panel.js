@@ -1,0 +1,90 @@
+/**
+ * The editor inside a node: toolbar, canvas and a line of words.
+ */
+
+import { draw } from "./drawing.js";
+import { Editor } from "./editor.js";
+import { listen } from "./gestures.js";
+import { toolbar } from "./toolbar.js";
+
+const MARGIN = 6;
+const STYLE = `
+.mannequin-panel { display: flex; flex-direction: column; gap: 4px; width: 100%; height: 100%; min-height: 0; }
+.mannequin-toolbar { display: flex; flex-wrap: wrap; gap: 3px; }
+.mannequin-toolbar button, .mannequin-toolbar select { font: 11px/1.2 sans-serif; padding: 3px 6px; color: #ddd;
+  background: #33353b; border: 1px solid #4a4d55; border-radius: 4px; max-width: 84px; cursor: pointer; }
+.mannequin-toolbar :is(button, select):disabled { opacity: 0.4; cursor: default; }
+.mannequin-toolbar :is(button, select):focus-visible, .mannequin-canvas:focus-visible { outline: 2px solid #6aa8ff; }
+.mannequin-toolbar .mannequin-on { background: #41618c; }
+.mannequin-canvas { flex: 1 1 0; min-height: 0; width: 100%; touch-action: none; border-radius: 4px; outline-offset: -2px; }
+.mannequin-said { font: 11px/1.3 sans-serif; color: #f0c674; min-height: 0; }
+.mannequin-said:empty { display: none; }
+`;
+
+/**
+ * Make one.
+ *
+ * @param body `body.json`.
+ * @param node what it edits: `{text(), write(text), size(), note(), showText(), pass}`; `size` is the picture's width
+ *   and height, `note` a sentence on why edits would not be seen, `pass` see `gestures.js`.
+ * @returns `{element, editor, refresh(), remove()}`.
+ */
+export function panel(body, node) {
+  addStyle();
+  const element = document.createElement("div");
+  element.className = "mannequin-panel";
+  const canvas = document.createElement("canvas");
+  canvas.className = "mannequin-canvas";
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "Mannequin. Arrows turn the camera; h chooses a handle, which arrows then move; Escape lets go.");
+  const line = document.createElement("div");
+  line.className = "mannequin-said";
+  line.setAttribute("role", "status");
+  let [photo, complaint, waiting, bar] = [null, "", 0, null];
+
+  const frameOf = () => {
+    const ratio = canvas.width / Math.max(canvas.clientWidth, 1);
+    const { width, height } = node.size();
+    const margin = MARGIN * ratio;
+    const scale = Math.max(Math.min((canvas.width - 2 * margin) / width, (canvas.height - 2 * margin) / height), 1e-3);
+    const [wide, high] = [width * scale, height * scale];
+    return { frame: { x: (canvas.width - wide) / 2, y: (canvas.height - high) / 2, width: wide, height: high }, ratio };
+  };
+
+  const redraw = () => {
+    waiting = 0;
+    bar?.refresh();
+    line.textContent = complaint || editor.said || node.note();
+    const sharp = window.devicePixelRatio * 1.5;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(Math.round(side * sharp), 1));
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const { frame, ratio } = frameOf();
+    const context = canvas.getContext("2d");
+    if (!editor.scene) return context.clearRect(0, 0, width, height);
+    const { scene, selected, active } = editor;
+    draw(context, body, { scene, selected, active, frame, ratio, photo, handles: editor.handles(frame) });
+  };
+  const refresh = () => {
+    waiting ||= requestAnimationFrame(redraw);
+  };
+
+  const editor = new Editor(body, { size: node.size, write: node.write, changed: refresh }, node.text());
+  const show = (image, said = "") => {
+    [photo, complaint] = [image, said];
+    refresh();
+  };
+  bar = toolbar(editor, { showText: node.showText, photo: show });
+  listen(canvas, editor, frameOf, node.pass);
+  element.append(bar.element, canvas, line);
+  const watch = new ResizeObserver(refresh);
+  watch.observe(canvas);
+  return { element, editor, refresh, remove: () => watch.disconnect() };
+}
+
+function addStyle() {
+  if (document.getElementById("mannequin-style")) return;
+  const style = document.createElement("style");
+  Object.assign(style, { id: "mannequin-style", textContent: STYLE });
+  document.head.append(style);
+}
