@@ -5,14 +5,13 @@
  * least squares over bend, side and twist (Wampler 1986) go on from there.
  */
 
-import { apply, clamp, dot, inverse, length, minus, product, swing, times } from "./linear.js";
-import { clamped, jointRotation, parentRotation, placeOf, posed, turnOfRotation } from "./kinematics.js";
+import { apply, clamp, cross, dot, inverse, length, minus, product, swing } from "./linear.js";
+import { carried, clamped, jointRotation, parentRotation, placeOf, posed, turnOfRotation, turningAxes } from "./kinematics.js";
 
-const STEPS = 24;
+const STEPS = 12;
 const NEAR_ENOUGH = 0.001;
 const WORTH_A_STEP = 0.0002;
-/** Degrees of a finite difference, and how much a step of one degree costs beside a metre of error. */
-const DIFFERENCE = 0.1;
+/** How much a step of one degree costs beside a metre of error. */
 const DAMPING = 2e-5;
 
 /**
@@ -23,9 +22,9 @@ const DAMPING = 2e-5;
  * @returns the figure with other turns; as near as limits allow where it is out of reach.
  */
 export function reachLimb(body, figure, limb, target) {
-  const facing = posed(body, figure).rotations[limb.end];
+  const facing = posed(body, figure, limb.end).rotations[limb.end];
   let changed = bentTo(body, figure, limb, target);
-  const before = posed(body, changed);
+  const before = posed(body, changed, limb.end);
   const shoulder = before.joints[limb.upper];
   const turning = swing(minus(before.joints[limb.end], shoulder), minus(target, shoulder));
   const world = product(turning, before.rotations[limb.upper]);
@@ -48,9 +47,16 @@ export function reach(body, figure, joints, place, target) {
   let best = figure;
   let error = minus(target, at(best));
   for (let step = 0; step < STEPS && length(error) > NEAR_ENOUGH; step++) {
-    const now = at(best);
-    const columns = free.map(([joint, axis]) => times(minus(at(nudged(best, joint, axis, DIFFERENCE)), now), 1 / DIFFERENCE));
-    const moves = dampedLeastSquares(columns, error);
+    const columns = jacobian(body, best, free, place);
+    const first = dampedLeastSquares(columns, error);
+    // What would turn beyond its limit stays there, and the others do its share.
+    const stuck = free.map(([joint, axis], number) => {
+      const [low, high] = body.limits[joint][axis];
+      const turn = best.turns[joint][axis];
+      return first[number] < 0 ? turn <= low : turn >= high;
+    });
+    const able = columns.map((column, number) => (stuck[number] ? [0, 0, 0] : column));
+    const moves = stuck.includes(true) ? dampedLeastSquares(able, error) : first;
     const tried = { ...best, turns: best.turns.map((turn) => [...turn]) };
     free.forEach(([joint, axis], number) => (tried.turns[joint][axis] += clamp(moves[number], -20, 20)));
     for (const joint of joints) tried.turns[joint] = clamped(body, joint, tried.turns[joint]);
@@ -63,7 +69,7 @@ export function reach(body, figure, joints, place, target) {
 
 /** The figure with a joint rotated so in the world, as far as its limits allow. */
 export function withRotation(body, figure, joint, world) {
-  const parent = parentRotation(body, figure, posed(body, figure), joint);
+  const parent = parentRotation(body, figure, posed(body, figure, joint), joint);
   const turns = [...figure.turns];
   turns[joint] = clamped(body, joint, turnOfRotation(body, joint, product(inverse(parent), world)));
   return { ...figure, turns };
@@ -72,7 +78,7 @@ export function withRotation(body, figure, joint, world) {
 /** The limb bent so that its end is as far from its beginning as the target is. */
 function bentTo(body, figure, limb, target) {
   const { upper, lower, end } = limb;
-  const wanted = length(minus(target, posed(body, figure).joints[upper]));
+  const wanted = length(minus(target, posed(body, figure, upper).joints[upper]));
   const first = minus(figure.rest[lower], figure.rest[upper]);
   const second = endOfLower(body, figure, limb);
   const [, side, twist] = figure.turns[lower];
@@ -95,15 +101,20 @@ function bentTo(body, figure, limb, target) {
 
 /** From the lower joint to the end at the lower joint's rest, whatever turns lie between (a forearm's twist). */
 function endOfLower(body, figure, { lower, end }) {
-  const pose = posed(body, figure);
+  const pose = posed(body, figure, end);
   return apply(inverse(pose.rotations[lower]), minus(pose.joints[end], pose.joints[lower]));
 }
 
-function nudged(figure, joint, axis, by) {
-  const turns = [...figure.turns];
-  turns[joint] = [...turns[joint]];
-  turns[joint][axis] += by;
-  return { ...figure, turns };
+/** Metres that a place moves with a degree of each free turn. */
+function jacobian(body, figure, free, place) {
+  const pose = posed(body, figure, place.joint);
+  const now = carried(pose, place.joint, place.offset);
+  const axes = new Map();
+  return free.map(([joint, axis]) => {
+    if (!axes.has(joint)) axes.set(joint, turningAxes(body, joint, figure.turns[joint]));
+    const world = apply(parentRotation(body, figure, pose, joint), axes.get(joint)[axis]);
+    return cross(world, minus(now, pose.joints[joint]));
+  });
 }
 
 /** Jᵀ (J Jᵀ + λ I)⁻¹ error, for the columns of J. */

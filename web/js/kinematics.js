@@ -5,7 +5,7 @@
  * in degrees, `[J][3]`.
  */
 
-import { add, apply, clamp, degrees, dot, minus, product, radians, rotation, rotationVector, times } from "./linear.js";
+import { add, apply, clamp, cross, degrees, dot, length, minus, product, radians, rotation, rotationVector, times } from "./linear.js";
 
 /** Of the joints at rest, metres, `[J][3]`, for a shape by axis, −1…1. */
 export function restJoints(body, shape) {
@@ -36,6 +36,24 @@ export function jointRotation(body, joint, turn) {
   return rotation([0, 1, 2].map((axis) => turn.reduce((sum, value, own) => sum + radians(value) * axes[own][axis], 0)));
 }
 
+/**
+ * What a joint turns about, radians, as bend, side and twist each grow by a degree: SO(3)'s left Jacobian on its axes.
+ *
+ * @returns three vectors in the axes of the joint's parent.
+ */
+export function turningAxes(body, joint, turn) {
+  const axes = body.turning[joint];
+  const vector = [0, 1, 2].map((axis) => turn.reduce((sum, value, own) => sum + radians(value) * axes[own][axis], 0));
+  const angle = length(vector);
+  const first = angle < 1e-4 ? 0.5 : (1 - Math.cos(angle)) / angle ** 2;
+  const second = angle < 1e-4 ? 1 / 6 : (angle - Math.sin(angle)) / angle ** 3;
+  return axes.map((axis) => {
+    const once = cross(vector, axis);
+    const all = add(add(axis, times(once, first)), times(cross(vector, once), second));
+    return times(all, radians(1));
+  });
+}
+
 /** The turn of a joint's rotation, degrees. */
 export function turnOfRotation(body, joint, matrix) {
   const vector = rotationVector(matrix);
@@ -47,22 +65,26 @@ export function turnOfRotation(body, joint, matrix) {
  *
  * @param figure `{rest, turns, hips, turn}`: joints at rest, turns, where the hips' joint is, and the whole body's turn
  *   about the vertical, degrees.
+ * @param last a joint, where that and those it hangs on are enough; the others are left out.
  * @returns `{joints, rotations}`: places `[J][3]` and rotations from rest `[J][9]`.
  */
-export function posed(body, figure) {
+export function posed(body, figure, last = null) {
   const joints = [];
   const rotations = [];
+  const chain = new Set();
+  for (let at = last ?? -1; at >= 0; at = body.parents[at]) chain.add(at);
   const whole = rotation([0, 0, radians(figure.turn)]);
   body.parents.forEach((parent, joint) => {
+    if (last !== null && !chain.has(joint)) return;
     const own = jointRotation(body, joint, figure.turns[joint]);
     if (parent < 0) {
-      joints.push(figure.hips);
-      rotations.push(product(whole, own));
+      joints[joint] = figure.hips;
+      rotations[joint] = product(whole, own);
       return;
     }
     const bone = minus(figure.rest[joint], figure.rest[parent]);
-    joints.push(add(joints[parent], apply(rotations[parent], bone)));
-    rotations.push(product(rotations[parent], own));
+    joints[joint] = add(joints[parent], apply(rotations[parent], bone));
+    rotations[joint] = product(rotations[parent], own);
   });
   return { joints, rotations };
 }
