@@ -44,7 +44,7 @@ function addEditor(node) {
     size: () => ({ width: named("width")?.value || 512, height: named("height")?.value || 704 }),
     note: () => noteOn(node),
     showText: () => {
-      text.hidden = !text.hidden;
+      show(text, text.hidden);
       node.setSize?.([...node.size]);
       node.graph?.setDirtyCanvas?.(true, true);
     },
@@ -63,7 +63,7 @@ function addEditor(node) {
     getMinHeight: () => SMALLEST,
   });
   widget.serialize = false;
-  text.hidden = true;
+  show(text, false);
 
   const after = (owner, name, act) => {
     const before = owner[name];
@@ -80,6 +80,19 @@ function addEditor(node) {
   after(node, "onConnectionsChange", made.refresh);
   after(node, "onRemoved", made.remove);
   node.setSize?.([Math.max(node.size[0], NODE_SIZE[0]), Math.max(node.size[1], NODE_SIZE[1])]);
+}
+
+/** Show a widget of text or not: what is hidden must not be given a place by the graph's layout either. */
+function show(widget, shown) {
+  widget.hidden = !shown;
+  if (shown) {
+    delete widget.computeSize;
+    delete widget.computeLayoutSize;
+    return;
+  }
+  widget.computeSize = () => [0, -4];
+  // Widgets that would grow are laid out by this, not by their size.
+  widget.computeLayoutSize = undefined;
 }
 
 /** Why what is edited here would not be seen; empty where it is. */
