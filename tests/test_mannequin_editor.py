@@ -1,0 +1,138 @@
+"""The mannequin's editor without a browser: its file of joints, its kinematics, and positions with three numbers."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from mannequin.preprocessors.body.model import body
+from mannequin.preprocessors.body.pose import Posed
+from mannequin.preprocessors.body.scene import lowest, read
+from mannequin.preprocessors.errors import ConditionError
+
+from devtools.host import ROOT
+from devtools.mannequin_joints import FILE, text
+
+NODE = shutil.which("node")
+needs_node = pytest.mark.skipif(NODE is None, reason="no node to run the editor's modules")
+
+
+def run(folder, script: str, given):
+    """What a module beside the editor's prints as JSON; ``given`` is its input, ``body`` the file of joints."""
+    shutil.copytree(ROOT / "web" / "js", folder / "js")
+    # Node takes .js for CommonJS unless told.
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "given.json").write_text(json.dumps(given))
+    begin = """
+import { readFileSync } from "node:fs";
+const body = JSON.parse(readFileSync("js/body.json"));
+const given = JSON.parse(readFileSync("given.json"));
+"""
+    (folder / "main.js").write_text(begin + script)
+    done = subprocess.run([NODE, "main.js"], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def scenes() -> list[dict]:
+    """One who stands, and others in any pose and shape within the limits, some beyond them."""
+    there = body()
+    draw = np.random.default_rng(3)
+    people: list[dict] = [{"position": [0.0, 0.0, 0.9]}]
+    for number in range(12):
+        low, high = there.limits[..., 0], there.limits[..., 1]
+        turns = draw.uniform(low, high) * (1.3 if number % 3 == 0 else 1)
+        people.append(
+            {
+                "joints": {name: turn.round(3).tolist() for name, turn in zip(there.names, turns, strict=True)},
+                "shape": {axis: round(float(draw.uniform(-1, 1)), 3) for axis in there.axes},
+                "position": draw.uniform(-2, 2, 3).round(3).tolist(),
+                "turn": round(float(draw.uniform(-180, 180)), 2),
+            }
+        )
+    return people
+
+
+def posed_of(person: dict) -> Posed:
+    return read(json.dumps({"people": [person]})).figures[0].person().posed
+
+
+def joints_of(posed: Posed) -> np.ndarray:
+    rest = posed.shaped.joints
+    return np.einsum("jab,jb->ja", posed.transforms[:, :3, :3], rest) + posed.transforms[:, :3, 3]
+
+
+def test_the_file_is_the_bodys():
+    assert FILE.read_text(encoding="utf-8") == text()
+
+
+@needs_node
+def test_joints_are_where_the_node_has_them(tmp_path):
+    script = """
+import { posed } from "./js/kinematics.js";
+import { read } from "./js/scene.js";
+import { POSES } from "./js/presets.js";
+const size = { width: 512, height: 704 };
+const all = [...given, ...Object.values(POSES).map((joints) => ({ joints, position: [0, 0, 1] }))];
+console.log(JSON.stringify(all.map((person) => [
+  person, posed(body, read(body, JSON.stringify({ people: [person] }), size).people[0]).joints,
+])));
+"""
+    found = run(tmp_path, script, scenes())
+    assert len(found) > len(scenes()) + 5
+    for person, joints in found:
+        assert np.abs(joints_of(posed_of(person)) - joints).max() < 1e-4, person
+
+
+@needs_node
+def test_what_is_dragged_comes_along_within_the_limits(tmp_path):
+    script = """
+import { dragged, handlePlaces } from "./js/handles.js";
+import { standing } from "./js/scene.js";
+import { add, length, minus } from "./js/linear.js";
+const figure = standing(body);
+console.log(JSON.stringify(given.map(([handle, by]) => {
+  const target = add(handlePlaces(body, figure)[handle], by);
+  const result = dragged(body, figure, handle, target);
+  return [length(minus(target, handlePlaces(body, result)[handle])), result.turns];
+})));
+"""
+    given = [
+        ["head", [0.1, 0, -0.02]],
+        ["head", [0, -0.2, -0.05]],
+        ["left hand", [0.2, -0.1, 0.3]],
+        ["right hand", [-0.2, -0.1, 0.3]],
+        ["left foot", [0.2, -0.1, 0.3]],
+        ["hips", [0.05, 0, -0.2]],
+    ]
+    limits = body().limits
+    for (handle, _), (left, turns) in zip(given, run(tmp_path, script, given), strict=True):
+        assert left < 0.02, handle
+        assert (limits[..., 0] - 1e-6 <= turns).all() and (turns <= limits[..., 1] + 1e-6).all(), handle
+
+
+def test_a_position_of_three_is_where_the_hips_are():
+    bent = {"left knee": 90, "right knee": 90, "left hip": 80, "right hip": 80}
+    for joints in ({}, bent):
+        posed = posed_of({"joints": joints, "position": [0.3, -0.2, 1.25]})
+        assert np.abs(joints_of(posed)[0] - [0.3, -0.2, 1.25]).max() < 1e-6
+    assert lowest(posed) > 0.2
+
+
+def test_a_position_of_three_takes_no_notice_of_lift():
+    one, other = (joints_of(posed_of({"position": [0, 0, 0.0], "lift": lift})) for lift in (0, 1))
+    assert np.array_equal(one, other)
+    assert one[0][2] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_position_of_two_stands_on_the_floor():
+    posed = posed_of({"position": [0.3, -0.2], "lift": 0.1})
+    assert joints_of(posed)[0][:2] == pytest.approx([0.3, -0.2], abs=1e-6)
+    assert lowest(posed) == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("position", [[0], [0, 0, 0, 0], [0, 0, None], [0, 0, 101], [0, 0, True], "high"])
+def test_other_positions_are_refused(position):
+    with pytest.raises(ConditionError, match="Person 1's position"):
+        read(json.dumps({"people": [{"position": position}]}))
