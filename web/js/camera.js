@@ -32,30 +32,41 @@ export function placeAt(camera, turned, size, pixel, like) {
   return add(camera.centre, apply(inverse(turned), seen));
 }
 
-/** The camera moved so that balls `[{place, radius}]` fill the picture. */
-export function framed(camera, size, balls) {
+/** The camera moved so that all places, lists of `[x, y, z, x, …]`, fill the picture. */
+export function framed(camera, size, lists) {
+  if (!lists.length) return { ...camera, centre: [0, 0, 1], height: 2 };
   const turned = looking(camera);
-  const seen = balls.map(({ place, radius }) => ({ at: apply(turned, place), radius }));
-  if (!seen.length) return { ...camera, centre: [0, 0, 1], height: 2 };
+  const seen = lists.map((places) => {
+    const result = new Float64Array(places.length);
+    for (let at = 0; at < places.length; at += 3) result.set(apply(turned, [places[at], places[at + 1], places[at + 2]]), at);
+    return result;
+  });
   const middle = [0, 1, 2].map((axis) => {
-    const low = Math.min(...seen.map(({ at, radius }) => at[axis] - radius));
-    return (low + Math.max(...seen.map(({ at, radius }) => at[axis] + radius))) / 2;
+    const [low, high] = reached(seen, (places, at) => places[at + axis]);
+    return (low + high) / 2;
   });
   let [wide, tall] = [1, 1];
   // Twice: what is near is enlarged, and moves the middle of what is seen.
   for (let round = 0; round < 2; round++) {
-    const reaches = (axis) => {
-      const flat = seen.map(({ at, radius }) => {
-        const shrink = camera.distance / Math.max(camera.distance + at[1] - middle[1], 0.1);
-        return [(at[axis] - radius - middle[axis]) * shrink, (at[axis] + radius - middle[axis]) * shrink];
-      });
-      return [Math.min(...flat.map(([low]) => low)), Math.max(...flat.map(([, high]) => high))];
-    };
-    const [across, up] = [reaches(0), reaches(2)];
-    [wide, tall] = [across[1] - across[0], up[1] - up[0]];
+    const flat = (axis) => (places, at) =>
+      ((places[at + axis] - middle[axis]) * camera.distance) / Math.max(camera.distance + places[at + 1] - middle[1], 0.1);
+    const [across, up] = [reached(seen, flat(0)), reached(seen, flat(2))];
+    [wide, tall] = [across[1] - across[0], up[1] - up[0]].map((side) => Math.max(side, 1e-3));
     middle[0] += (across[0] + across[1]) / 2;
     middle[2] += (up[0] + up[1]) / 2;
   }
-  const height = Math.max(tall, (wide * size.height) / size.width, 0.01) / FILL;
+  const height = Math.max(tall, (wide * size.height) / size.width) / FILL;
   return { ...camera, centre: apply(inverse(turned), middle), height };
+}
+
+/** The least and the most of a value of every place. */
+function reached(lists, value) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const places of lists)
+    for (let at = 0; at < places.length; at += 3) {
+      const here = value(places, at);
+      low = Math.min(low, here);
+      high = Math.max(high, here);
+    }
+  return [low, high];
 }

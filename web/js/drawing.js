@@ -1,54 +1,106 @@
 /**
- * A scene on a canvas: capsules from the farthest to the nearest, the picture's frame, a floor, handles.
+ * A scene on a canvas: floor, photo, people, the picture's frame, handles.
  */
 
-import { clamp, length, minus } from "./linear.js";
 import { looking, projected } from "./camera.js";
 import { posed } from "./kinematics.js";
-import { capsules, pieces } from "./solid.js";
+import { Raster } from "./raster.js";
+import { lit, tints } from "./shading.js";
+import { skinned, vertexNormals } from "./surface.js";
 
-/** Hue, saturation and lightness by part; left is warm and right is cool, as in OpenPose's skeletons. */
-const COLOURS = {
-  trunk: [36, 28, 66],
-  head: [28, 42, 74],
-  nose: [14, 55, 60],
-  "left arm": [150, 38, 58],
-  "left hand": [150, 42, 70],
-  "left leg": [205, 45, 60],
-  "left foot": [205, 50, 48],
-  "right arm": [22, 62, 64],
-  "right hand": [22, 66, 74],
-  "right leg": [350, 40, 64],
-  "right foot": [350, 44, 52],
-};
-const SMALLEST = 0.4;
+const NEAREST = 0.4;
+/** Bones as shadows on the floor: who casts one, and how wide, metres. */
+const SHADOWS = [
+  ["hips", "upper chest", 0.3],
+  ["neck", "head", 0.16],
+  ...["left", "right"].flatMap((side) => [
+    [`${side} shoulder`, `${side} elbow`, 0.1],
+    [`${side} elbow`, `${side} wrist`, 0.08],
+    [`${side} hip`, `${side} knee`, 0.16],
+    [`${side} knee`, `${side} ankle`, 0.1],
+    [`${side} ankle`, `${side} toes`, 0.09],
+  ]),
+];
+/** Names of handles as they are shown. */
+const SAID = { place: "whole person" };
 
-/**
- * Draw it.
- *
- * @param view `{scene, selected, frame, handles, active, photo, ratio}`: `frame` is where the picture lies on the canvas,
- *   `{x, y, width, height}` in its pixels; `handles` are those of the selected person, `{name: {x, y}}` in the
- *   frame's; `photo` is an image to trace, or null; `ratio` is the pixels of a CSS pixel.
- */
-export function draw(context, body, view) {
-  const { frame } = view;
-  const { canvas } = context;
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.fillStyle = "#17181b";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.fillStyle = "#2a2c31";
-  context.fillRect(frame.x, frame.y, frame.width, frame.height);
-  context.translate(frame.x, frame.y);
-  context.lineCap = "round";
-  if (view.photo) drawPhoto(context, frame, view.photo);
-  const turned = looking(view.scene.camera);
-  const seen = (place) => projected(view.scene.camera, turned, frame, place);
-  drawFloor(context, view.scene, seen);
-  context.globalAlpha = view.photo ? 0.75 : 1;
-  drawPeople(context, body, view, turned, seen);
-  context.globalAlpha = 1;
-  dimOutside(context, canvas, frame);
-  drawHandles(context, view);
+/** Draws an editor's scene, again and again, and knows whose body is at a pixel of what it drew last. */
+export class Drawing {
+  #body;
+  #tints;
+  #raster = null;
+  #layer = document.createElement("canvas");
+
+  constructor(body) {
+    this.#body = body;
+    this.#tints = tints(body);
+  }
+
+  /**
+   * Draw it.
+   *
+   * @param view `{scene, selected, frame, handles, active, hovered, photo, ratio}`: `frame` is where the picture lies on the
+   *   canvas, `{x, y, width, height}` in its pixels; `handles` are those of the selected person, `{name: {x, y}}` in
+   *   the frame's; `photo` is an image to trace, or null; `ratio` is the pixels of a CSS pixel.
+   */
+  draw(context, view) {
+    const { frame, scene } = view;
+    const { canvas } = context;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = "#17181b";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.translate(frame.x, frame.y);
+    drawGround(context, frame);
+    if (view.photo) drawPhoto(context, frame, view.photo);
+    const turned = looking(scene.camera);
+    const seen = (place) => projected(scene.camera, turned, frame, place);
+    const poses = scene.people.map((figure) => posed(this.#body, figure));
+    if (!view.photo) {
+      drawFloor(context, scene, seen);
+      drawShadows(context, this.#body, poses, seen, view.ratio);
+    }
+    this.#render(canvas, view, turned, seen, poses);
+    context.globalAlpha = view.photo ? 0.72 : 1;
+    context.drawImage(this.#layer, -frame.x, -frame.y);
+    context.globalAlpha = 1;
+    dimOutside(context, canvas, frame);
+    drawHandles(context, view);
+  }
+
+  /** Number of the person whose body is at a pixel of the frame; −1 for none. */
+  personAt(frame, pixel) {
+    const [x, y] = [Math.floor(pixel.x + frame.x), Math.floor(pixel.y + frame.y)];
+    const drawn = this.#raster;
+    return drawn && x >= 0 && y >= 0 && x < drawn.width && y < drawn.height ? drawn.owners[y * drawn.width + x] : -1;
+  }
+
+  #render(canvas, { scene, selected, frame }, turned, seen, poses) {
+    const { width, height } = canvas;
+    if (this.#raster?.width !== width || this.#raster?.height !== height) {
+      this.#raster = new Raster(width, height);
+      Object.assign(this.#layer, { width, height });
+    } else this.#raster.clear();
+    const { mesh } = this.#body;
+    scene.people.forEach((figure, person) => {
+      const places = skinned(mesh, figure.surface, figure.rest, poses[person]);
+      const colours = lit(this.#tints, vertexNormals(mesh, places), turned, person === selected || scene.people.length === 1);
+      for (let at = 0; at < places.length; at += 3) {
+        const { x, y, away } = seen([places[at], places[at + 1], places[at + 2]]);
+        [places[at], places[at + 1], places[at + 2]] = [x + frame.x, y + frame.y, away > NEAREST ? 1 / away : 0];
+      }
+      this.#raster.draw(mesh.faces, places, colours, person);
+    });
+    this.#layer.getContext("2d").putImageData(new ImageData(this.#raster.colours, width, height), 0, 0);
+  }
+}
+
+function drawGround(context, { width, height }) {
+  const light = context.createLinearGradient(0, 0, 0, height);
+  light.addColorStop(0, "#3a3d44");
+  light.addColorStop(0.75, "#2b2d33");
+  light.addColorStop(1, "#24262b");
+  context.fillStyle = light;
+  context.fillRect(0, 0, width, height);
 }
 
 function drawPhoto(context, frame, photo) {
@@ -61,7 +113,7 @@ function drawPhoto(context, frame, photo) {
 function drawFloor(context, { people, camera }, seen) {
   const [x, y] = people.length ? people[0].hips : camera.centre;
   const middle = [Math.round(x * 2) / 2, Math.round(y * 2) / 2];
-  context.strokeStyle = "rgba(255, 255, 255, 0.13)";
+  context.strokeStyle = "rgba(255, 255, 255, 0.1)";
   context.lineWidth = 1;
   context.beginPath();
   for (let line = -4; line <= 4; line++)
@@ -70,48 +122,33 @@ function drawFloor(context, { people, camera }, seen) {
       [[-2, line / 2], [2, line / 2]],
     ]) {
       const [from, to] = ends.map(([across, along]) => seen([middle[0] + across, middle[1] + along, 0]));
-      if (from.away < SMALLEST || to.away < SMALLEST) continue;
+      if (from.away < NEAREST || to.away < NEAREST) continue;
       context.moveTo(from.x, from.y);
       context.lineTo(to.x, to.y);
     }
   context.stroke();
 }
 
-function drawPeople(context, body, { scene, selected }, turned, seen) {
-  const all = scene.people.flatMap((figure, person) =>
-    pieces(capsules(body, figure, posed(body, figure))).map((piece) => ({
-      ...piece,
-      chosen: person === selected || scene.people.length === 1,
-      // What a ball shows is its near side.
-      away: seen(piece.middle).away - piece.radius,
-    })),
-  );
-  all.sort((a, b) => b.away - a.away);
-  for (const piece of all) if (piece.away > SMALLEST) drawPiece(context, piece, seen, scene.camera.distance);
-}
-
-/** A tube, light along its middle; darker the farther it is. */
-function drawPiece(context, { from, to, radius, part, chosen, away }, seen, distance) {
-  const [a, b] = [seen(from), seen(to)];
-  const wide = Math.max((radius * (a.scale + b.scale)) / 2, 0.5);
-  const [hue, saturation, lightness] = COLOURS[part];
-  const far = clamp((away - distance) * 12, -8, 10);
-  const tint = (change) => `hsl(${hue} ${chosen ? saturation : saturation / 3}% ${lightness + change - far - (chosen ? 0 : 14)}%)`;
-  const [x, y] = [b.x - a.x, b.y - a.y];
-  const long = Math.hypot(x, y);
-  const [cross, down] = long > 0.5 ? [(-y / long) * wide, (x / long) * wide] : [wide, 0];
-  const gradient =
-    long > wide / 3
-      ? context.createLinearGradient(a.x + cross, a.y + down, a.x - cross, a.y - down)
-      : context.createRadialGradient(a.x, a.y, 0, a.x, a.y, wide * 1.02);
-  const stops = long > wide / 3 ? [[0, -30], [0.16, -8], [0.5, 8], [0.84, -8], [1, -30]] : [[0, 8], [0.68, -8], [1, -30]];
-  for (const [share, change] of stops) gradient.addColorStop(share, tint(change));
-  context.strokeStyle = gradient;
-  context.lineWidth = 2 * wide;
-  context.beginPath();
-  context.moveTo(a.x, a.y);
-  context.lineTo(b.x + (long < 0.01 ? 0.01 : 0), b.y);
-  context.stroke();
+/** Of light from straight above: they say how high someone is, and which foot stands. */
+function drawShadows(context, body, poses, seen, ratio) {
+  context.save();
+  context.lineCap = "round";
+  context.filter = `blur(${3 * ratio}px)`;
+  for (const pose of poses)
+    for (const [from, to, wide] of SHADOWS) {
+      const ends = [from, to].map((name) => pose.joints[body.names.indexOf(name)]);
+      const [a, b] = ends.map(([x, y]) => seen([x, y, 0]));
+      if (a.away < NEAREST || b.away < NEAREST) continue;
+      const height = Math.max((ends[0][2] + ends[1][2]) / 2, 0);
+      context.strokeStyle = `rgba(0, 0, 0, ${0.05 + 0.4 / (1 + 8 * height)})`;
+      // The floor is seen slantwise, and so is a shadow's width.
+      context.lineWidth = Math.max((wide * (a.scale + b.scale)) / 5, 1);
+      context.beginPath();
+      context.moveTo(a.x, a.y);
+      context.lineTo(b.x + 0.01, b.y);
+      context.stroke();
+    }
+  context.restore();
 }
 
 function dimOutside(context, canvas, frame) {
@@ -125,31 +162,38 @@ function dimOutside(context, canvas, frame) {
   context.strokeRect(0.5, 0.5, frame.width - 1, frame.height - 1);
 }
 
-function drawHandles(context, { handles, active, ratio }) {
+/** Rings that leave what is under them to be seen; the one that is meant is full and has its name. */
+function drawHandles(context, { handles, active, hovered, ratio, frame }) {
   for (const [name, { x, y }] of Object.entries(handles)) {
+    const meant = name === active || name === hovered;
     context.beginPath();
-    if (name === "place") context.rect(x - 5 * ratio, y - 5 * ratio, 10 * ratio, 10 * ratio);
-    else context.arc(x, y, (isSmall(name) ? 4 : 6) * ratio, 0, 2 * Math.PI);
-    context.fillStyle = name === active ? "#ffd54a" : "rgba(255, 255, 255, 0.78)";
-    context.strokeStyle = "#101114";
-    context.lineWidth = 1.5 * ratio;
+    const radius = (isSmall(name) ? 3.5 : 5.5) * ratio;
+    if (name === "place") context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+    else context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fillStyle = name === active ? "#ffd54a" : meant ? "#ffffff" : "rgba(255, 255, 255, 0.3)";
     context.fill();
+    context.lineWidth = 3 * ratio;
+    context.strokeStyle = "rgba(16, 17, 20, 0.55)";
+    context.stroke();
+    context.lineWidth = 1.4 * ratio;
+    context.strokeStyle = name === active ? "#fff3c4" : "rgba(255, 255, 255, 0.95)";
     context.stroke();
   }
+  const named = handles[hovered ?? active];
+  if (named) drawName(context, SAID[hovered ?? active] ?? hovered ?? active, named, ratio, frame);
+}
+
+function drawName(context, name, { x, y }, ratio, frame) {
+  context.font = `${11 * ratio}px sans-serif`;
+  context.textBaseline = "middle";
+  const wide = context.measureText(name).width;
+  const left = x + 12 * ratio + wide > frame.width ? x - 12 * ratio - wide : x + 12 * ratio;
+  context.lineWidth = 3 * ratio;
+  context.lineJoin = "round";
+  context.strokeStyle = "rgba(16, 17, 20, 0.8)";
+  context.strokeText(name, left, y);
+  context.fillStyle = "#ffffff";
+  context.fillText(name, left, y);
 }
 
 const isSmall = (name) => name.endsWith("elbow") || name.endsWith("knee");
-
-/** Number of the person whose body is at a pixel of the frame, the nearest of several; −1 for none. */
-export function personAt(body, scene, frame, pixel) {
-  const turned = looking(scene.camera);
-  let [found, nearest] = [-1, Infinity];
-  scene.people.forEach((figure, person) => {
-    for (const piece of pieces(capsules(body, figure, posed(body, figure)))) {
-      const { x, y, away, scale } = projected(scene.camera, turned, frame, piece.middle);
-      const reach = piece.radius + length(minus(piece.to, piece.from)) / 2;
-      if (Math.hypot(x - pixel.x, y - pixel.y) < reach * scale && away < nearest) [found, nearest] = [person, away];
-    }
-  });
-  return found;
-}

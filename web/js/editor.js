@@ -12,6 +12,7 @@ import { History } from "./history.js";
 import { mirrored, turnsOf } from "./kinematics.js";
 import { HANDS, POSES } from "./presets.js";
 import { framedOn, grounded, read, SceneError, standing, write } from "./scene.js";
+import { twisted } from "./twists.js";
 
 const APART = 0.7;
 
@@ -20,6 +21,10 @@ export class Editor {
   selected = 0;
   /** The handle that arrow keys move. */
   active = null;
+  /** The handle that the mouse is over. */
+  hovered = null;
+  /** Whether what is dragged turns where it is, instead of being moved. */
+  twisting = false;
   /** Why the text cannot be shown; empty where it is. */
   said = "";
   #host;
@@ -194,6 +199,22 @@ export class Editor {
     const place = handlePlaces(this.body, figure)[handle];
     const target = handle === "place" ? this.#onFloor(place, pixel, frame) : placeAt(camera, turned, frame, pixel, place);
     this.#put(dragged(this.body, figure, handle, target));
+  }
+
+  /** Turn what a handle is of, as it was when the drag began, by degrees to the right and down. */
+  twist(handle, right, down, figure) {
+    this.#put(twisted(this.body, figure, handle, right, down));
+  }
+
+  setTwisting(on) {
+    this.twisting = on;
+    this.#host.changed();
+  }
+
+  hover(handle) {
+    if (handle === this.hovered) return;
+    this.hovered = handle;
+    this.#host.changed();
   }
 
   /** Move the active handle by metres to the right of the picture and up. */

@@ -2,8 +2,6 @@
  * Mouse, touch and keys on an editor's canvas.
  */
 
-import { personAt } from "./drawing.js";
-
 /** CSS pixels from a handle at which it is meant: a finger hides what it touches. */
 const GRASP = { mouse: 13, pen: 16, touch: 28 };
 const DEGREES_OF_A_PIXEL = 0.5;
@@ -15,9 +13,10 @@ const ZOOM = 1.1;
  * Listen.
  *
  * @param frameOf `() => {frame, ratio}`: the picture's frame in pixels of the canvas, and pixels of a CSS pixel.
+ * @param personAt `(frame, pixel) => number` of the person that is seen there, or −1.
  * @param pass what the graph does with wheels and buttons that are not for the editor: `{wheel, down, move, up}`.
  */
-export function listen(canvas, editor, frameOf, pass) {
+export function listen(canvas, editor, frameOf, personAt, pass) {
   const fingers = new Map();
   let gesture = null;
 
@@ -30,18 +29,32 @@ export function listen(canvas, editor, frameOf, pass) {
     };
   };
 
-  const begun = (event, pixel) => {
-    if (event.shiftKey) return { kind: "pan", last: pixel };
+  const handleAt = (event, pixel) => {
     const { frame, ratio } = frameOf();
-    const near = Object.entries(editor.handles(frame))
+    return Object.entries(editor.handles(frame))
       .map(([name, at]) => ({ name, off: Math.hypot(at.x - pixel.x, at.y - pixel.y) / ratio, at }))
       .filter(({ off }) => off < (GRASP[event.pointerType] ?? GRASP.mouse))
       .sort((a, b) => a.off - b.off)[0];
+  };
+
+  const hovered = (event) => {
+    if (!editor.scene || event.pointerType === "touch" || event.buttons) return;
+    const near = handleAt(event, pixelOf(event));
+    canvas.style.cursor = near ? "grab" : "default";
+    editor.hover(near?.name ?? null);
+  };
+
+  const begun = (event, pixel) => {
+    if (event.shiftKey) return { kind: "pan", last: pixel };
+    const { frame } = frameOf();
+    const near = handleAt(event, pixel);
     if (near) {
       editor.active = near.name;
-      return { kind: "handle", handle: near.name, figure: editor.person, grip: { x: near.at.x - pixel.x, y: near.at.y - pixel.y } };
+      const kind = event.altKey !== editor.twisting ? "twist" : "handle";
+      const grip = { x: near.at.x - pixel.x, y: near.at.y - pixel.y };
+      return { kind, handle: near.name, figure: editor.person, grip, begin: pixel };
     }
-    const person = personAt(editor.body, editor.scene, frame, pixel);
+    const person = personAt(frame, pixel);
     if (person >= 0 && person !== editor.selected) editor.select(person);
     return { kind: "orbit", last: pixel };
   };
@@ -58,7 +71,7 @@ export function listen(canvas, editor, frameOf, pass) {
   });
 
   canvas.addEventListener("pointermove", (event) => {
-    if (!fingers.has(event.pointerId)) return event.buttons & 4 ? pass.move(event) : undefined;
+    if (!fingers.has(event.pointerId)) return event.buttons & 4 ? pass.move(event) : hovered(event);
     event.stopPropagation();
     const pixel = pixelOf(event);
     const before = [...fingers.values()];
@@ -69,6 +82,10 @@ export function listen(canvas, editor, frameOf, pass) {
     if (gesture.kind === "handle") {
       const { grip, handle, figure } = gesture;
       editor.drag(handle, { x: pixel.x + grip.x, y: pixel.y + grip.y }, frame, figure);
+    } else if (gesture.kind === "twist") {
+      const { begin, handle, figure } = gesture;
+      const [right, down] = [pixel.x - begin.x, pixel.y - begin.y].map((by) => (by / ratio) * DEGREES_OF_A_PIXEL);
+      editor.twist(handle, right, down, figure);
     } else if (gesture.kind === "pinch") {
       pinch(editor, before, [...fingers.values()], frame);
     } else {
@@ -90,6 +107,7 @@ export function listen(canvas, editor, frameOf, pass) {
   };
   canvas.addEventListener("pointerup", ended);
   canvas.addEventListener("pointercancel", ended);
+  canvas.addEventListener("pointerleave", () => editor.hover(null));
 
   let zooming = 0;
   canvas.addEventListener("wheel", (event) => {
@@ -147,6 +165,8 @@ function keyAction(editor, event) {
       return { act: () => editor.activateNext(event.key === "h" ? 1 : -1) };
     case "Escape":
       return editor.active ? { act: () => editor.select(editor.selected) } : null;
+    case "t":
+      return { act: () => editor.setTwisting(!editor.twisting) };
     case "p":
       return { act: () => editor.selectNext() };
     case "+":

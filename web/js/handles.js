@@ -7,8 +7,8 @@ import { reach, reachLimb } from "./inverse.js";
 
 const SIDES = ["left", "right"];
 const TRUNK = ["abdomen", "waist", "chest", "upper chest", "neck", "head"];
-/** The middle of the skull, from the head's joint at rest. */
-const SKULL = [0, -0.03, 0.06];
+/** The crown, from the head's joint at rest: a handle there leaves the face to be seen. */
+const CROWN = [0, 0.02, 0.158];
 
 /** Names of the handles, in the order of the keyboard. */
 export const HANDLES = [
@@ -23,7 +23,7 @@ export const HANDLES = [
 export function handlePlaces(body, figure) {
   const pose = posed(body, figure);
   const at = (name) => pose.joints[body.names.indexOf(name)];
-  const places = { head: carried(pose, body.names.indexOf("head"), SKULL), hips: at("hips") };
+  const places = { head: carried(pose, body.names.indexOf("head"), CROWN), hips: at("hips") };
   for (const side of SIDES) {
     places[`${side} hand`] = at(`${side} wrist`);
     places[`${side} elbow`] = at(`${side} elbow`);
@@ -40,7 +40,7 @@ export function dragged(body, figure, handle, target) {
   const [side, part] = handle.split(" ");
   if (handle === "place") return { ...figure, hips: [target[0], target[1], figure.hips[2]] };
   if (handle === "hips") return hipsAt(body, figure, target);
-  if (handle === "head") return reach(body, figure, TRUNK.map(number), { joint: number("head"), offset: SKULL }, target);
+  if (handle === "head") return reach(body, figure, TRUNK.map(number), { joint: number("head"), offset: CROWN }, target);
   if (part === "hand") return reachLimb(body, figure, arm(body, side), target);
   if (part === "foot") return reachLimb(body, figure, leg(body, side), target);
   const [upper, place] = part === "elbow" ? ["shoulder", "elbow"] : ["hip", "knee"];

@@ -9,12 +9,17 @@ import { add, apply, clamp, cross, degrees, dot, length, minus, product, radians
 
 /** Of the joints at rest, metres, `[J][3]`, for a shape by axis, −1…1. */
 export function restJoints(body, shape) {
-  const values = body.axes.map((name) => clamp(shape[name] ?? 0, -1, 1));
-  const weights = body.terms.map((term) => term.reduce((all, axis) => all * values[axis], 1));
+  const weights = shapeWeights(body, shape);
   const used = weights.flatMap((weight, term) => (weight ? [term] : []));
   return body.joints.map((joint, number) =>
     used.reduce((sum, term) => add(sum, times(body.jointChanges[term][number], weights[term])), joint),
   );
+}
+
+/** How much of every term's changes a shape has. */
+export function shapeWeights(body, shape) {
+  const values = body.axes.map((name) => clamp(shape[name] ?? 0, -1, 1));
+  return body.terms.map((term) => term.reduce((all, axis) => all * values[axis], 1));
 }
 
 /** Turns of the joints by name, each a bend or `[bend, side, twist]`; the others stand at ease. All within limits. */

@@ -4,13 +4,14 @@
 
 import { app } from "../../../scripts/app.js";
 import { panel } from "./panel.js";
+import { unpacked } from "./surface.js";
 
 const NODE = "MannequinPoseMannequin";
 const SMALLEST = 300;
 const NODE_SIZE = [460, 860];
 
 // Before any node is made: what is added to one later misses the values that its graph gives it.
-const body = await bodyFile();
+const body = await bodyFiles();
 
 app.registerExtension({
   name: "Mannequin.PoseMannequin",
@@ -19,16 +20,21 @@ app.registerExtension({
   },
 });
 
-/** Null, and a word on the console, where it does not come: the node works by its inputs all the same. */
-async function bodyFile() {
+/** Null, and a word on the console, where they do not come: the node works by its inputs all the same. */
+async function bodyFiles() {
   try {
-    const answer = await fetch(new URL("./body.json", import.meta.url));
-    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-    return await answer.json();
+    const [joints, mesh] = await Promise.all(["./body.json", "./mesh.json"].map(file));
+    return { ...joints, mesh: unpacked(mesh) };
   } catch (error) {
-    console.warn("Mannequin: the editor's body.json cannot be read; Pose Mannequin has its plain inputs.", error);
+    console.warn("Mannequin: the editor's body cannot be read; Pose Mannequin has its plain inputs.", error);
     return null;
   }
+}
+
+async function file(name) {
+  const answer = await fetch(new URL(name, import.meta.url));
+  if (!answer.ok) throw new Error(`${name}: ${answer.status} ${answer.statusText}`);
+  return answer.json();
 }
 
 function addEditor(node) {

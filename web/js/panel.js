@@ -2,7 +2,7 @@
  * The editor inside a node: toolbar, canvas and a line of words.
  */
 
-import { draw } from "./drawing.js";
+import { Drawing } from "./drawing.js";
 import { Editor } from "./editor.js";
 import { listen } from "./gestures.js";
 import { toolbar } from "./toolbar.js";
@@ -41,6 +41,7 @@ export function panel(body, node) {
   const line = document.createElement("div");
   line.className = "mannequin-said";
   line.setAttribute("role", "status");
+  const drawing = new Drawing(body);
   let [photo, complaint, waiting, bar] = [null, "", 0, null];
 
   const frameOf = () => {
@@ -56,14 +57,14 @@ export function panel(body, node) {
     waiting = 0;
     bar?.refresh();
     line.textContent = complaint || editor.said || node.note();
-    const sharp = window.devicePixelRatio * 1.5;
+    const sharp = Math.max(window.devicePixelRatio * 1.5, 2);
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(Math.round(side * sharp), 1));
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const { frame, ratio } = frameOf();
     const context = canvas.getContext("2d");
     if (!editor.scene) return context.clearRect(0, 0, width, height);
-    const { scene, selected, active } = editor;
-    draw(context, body, { scene, selected, active, frame, ratio, photo, handles: editor.handles(frame) });
+    const { scene, selected, active, hovered } = editor;
+    drawing.draw(context, { scene, selected, active, hovered, frame, ratio, photo, handles: editor.handles(frame) });
   };
   const refresh = () => {
     waiting ||= requestAnimationFrame(redraw);
@@ -75,7 +76,7 @@ export function panel(body, node) {
     refresh();
   };
   bar = toolbar(editor, { showText: node.showText, photo: show });
-  listen(canvas, editor, frameOf, node.pass);
+  listen(canvas, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
   element.append(bar.element, canvas, line);
   const watch = new ResizeObserver(refresh);
   watch.observe(canvas);

@@ -2,12 +2,13 @@
  * The scene that the node's text says, for the editor: `preprocessors/body/scene.py` is what holds, and documents it.
  *
  * A scene is `{people: [figure], camera}`; a figure has `shape` and `clothes` as in the JSON, `rest`, `turns`, `hips`
- * and `turn` as in `kinematics.js`. Scenes are never changed, only replaced.
+ * and `turn` as in `kinematics.js`, `bare` and `surface` (with clothes on) as in `surface.js`. Scenes are never changed,
+ * only replaced.
  */
 
 import { DISTANCE, framed } from "./camera.js";
-import { posed, restJoints, turnsOf } from "./kinematics.js";
-import { balls, capsules, lowest } from "./solid.js";
+import { posed, restJoints, shapeWeights, turnsOf } from "./kinematics.js";
+import { bareSurface, dressedSurface, skinned } from "./surface.js";
 
 /** What a text says that the editor cannot show; the node says more of it when it runs. */
 export class SceneError extends Error {}
@@ -55,14 +56,15 @@ export const standing = (body, x = 0, y = 0) => figureOf(body, { position: [x, y
 
 /** The figure with its lowest place on the floor, or so far above it. */
 export function grounded(body, figure, lift = 0) {
-  const under = lowest(capsules(body, figure, posed(body, figure)));
+  const places = skinned(body.mesh, figure.bare, figure.rest, posed(body, figure));
+  const under = places.reduce((low, value, at) => (at % 3 === 2 ? Math.min(low, value) : low), Infinity);
   const [x, y, z] = figure.hips;
   return { ...figure, hips: [x, y, z + lift - under] };
 }
 
 /** The camera moved so that everybody fills the picture. */
 export const framedOn = (body, camera, people, size) =>
-  framed(camera, size, people.flatMap((figure) => balls(capsules(body, figure, posed(body, figure)))));
+  framed(camera, size, people.map((figure) => skinned(body.mesh, figure.surface, figure.rest, posed(body, figure))));
 
 function figureOf(body, person) {
   const shape = isObject(person.shape) ? person.shape : {};
@@ -74,10 +76,14 @@ function figureOf(body, person) {
   const position = person.position ?? [0, 0];
   if (!numbers(position, 2) && !numbers(position, 3)) throw new SceneError("A position is no two or three numbers.");
   const [x, y, up] = position;
+  const clothes = isObject(person.clothes) ? person.clothes : {};
+  const bare = bareSurface(body.mesh, shapeWeights(body, shape));
   const figure = {
     shape,
-    clothes: isObject(person.clothes) ? person.clothes : {},
+    clothes,
     rest: restJoints(body, shape),
+    bare,
+    surface: dressedSurface(body.mesh, bare, clothes),
     turns: turnsOf(body, joints),
     hips: [x, y, up ?? body.hips],
     turn: number(person.turn, 0),

@@ -46,6 +46,9 @@ export function toolbar(editor, actions) {
   button("Mirror", "Mirror left and right (M)", () => editor.mirror());
   button("⟲", "Turn the person to their right (Q)", () => editor.turn(-15));
   button("⟳", "Turn the person to their left (E)", () => editor.turn(15));
+  const twist = button("Twist", "Drags turn head, hands and feet where they are (T, or Alt while dragging)", () =>
+    editor.setTwisting(!editor.twisting),
+  );
   button("Floor", "Put the person on the floor (G)", () => editor.ground());
   const more = button("+ Person", "Add a person (A)", () => editor.addPerson());
   const fewer = button("− Person", "Remove the selected person (Delete)", () => editor.removePerson());
@@ -55,6 +58,8 @@ export function toolbar(editor, actions) {
 
   const refresh = () => {
     for (const made of needScene) made.disabled = !editor.scene;
+    twist.classList.toggle("mannequin-on", editor.twisting);
+    twist.setAttribute("aria-pressed", String(editor.twisting));
     undo.disabled = !editor.canUndo;
     redo.disabled = !editor.canRedo;
     more.disabled = !editor.scene || editor.scene.people.length >= editor.body.mostPeople;
