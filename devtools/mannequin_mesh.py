@@ -1,7 +1,7 @@
 """``python -m devtools.mannequin_mesh``: write the body that the editor draws to ``web/js/mesh.json``.
 
-A sixth of the baked body's vertices and triangles between them, with all that is known of those vertices: bones, shapes,
-and how far off the skin clothes lie. Numbers are little-endian, in base64. A test holds the file against the body.
+A sixth of the baked body's vertices and triangles between them, with what is known of those vertices: bones, shapes, and
+how far off the skin clothes lie. Numbers are little-endian, in base64. A test holds the file against the body.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import sys
 
 import numpy as np
+
 from preprocessors.body.clothes import DEFAULTS
 from preprocessors.body.model import OFFSET, body
 from preprocessors.body.pose import STANDING, clamped, pose, turned
@@ -30,9 +31,18 @@ _BOTH = ("left", "right")
 _POSES = (
     {},
     {f"{side} {joint}": bend for side in _BOTH for joint, bend in {"hip": 95, "knee": 110, "elbow": 100}.items()},
-    {f"{side} {joint}": turn for side in _BOTH for joint, turn in {"shoulder": (10, 115, 0), "hip": (30, 50, 0)}.items()},
+    {
+        f"{side} {joint}": turn
+        for side in _BOTH
+        for joint, turn in {"shoulder": (10, 115, 0), "hip": (30, 50, 0)}.items()
+    },
     {"waist": 40, "chest": 20, "neck": 30, "head": 20}
-    | {f"{side} {name} finger {bone}": 70 for side in _BOTH for name in ("index", "middle", "ring", "little") for bone in (1, 2)},
+    | {
+        f"{side} {name} finger {bone}": 70
+        for side in _BOTH
+        for name in ("index", "middle", "ring", "little")
+        for bone in (1, 2)
+    },
 )
 
 

@@ -10,7 +10,9 @@ TURNED = 0.2
 BOUNDARY = 10.0
 
 
-def simplified(poses: np.ndarray, faces: np.ndarray, count: int, importance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def simplified(
+    poses: np.ndarray, faces: np.ndarray, count: int, importance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Which vertices stay, and the triangles between them.
 
     Vertices are never moved, so that whatever else is known of them stays true. Each is drawn into a neighbour, the

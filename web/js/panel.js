@@ -78,6 +78,8 @@ export function panel(body, node) {
   bar = toolbar(editor, { showText: node.showText, photo: show });
   listen(canvas, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
   element.append(bar.element, canvas, line);
+  // For whoever has the page and not this module: tests.
+  element.mannequin = { editor, drawing };
   const watch = new ResizeObserver(refresh);
   watch.observe(canvas);
   return { element, editor, refresh, remove: () => watch.disconnect() };
