@@ -1,7 +1,7 @@
 """``python -m devtools.mannequin_mesh``: write the body that the editor draws to ``web/js/mesh.json``.
 
-A sixth of the baked body's vertices and triangles between them, with what is known of those vertices: bones, shapes, and
-how far off the skin clothes lie. Numbers are little-endian, in base64. A test holds the file against the body.
+A sixth of the baked body's vertices and triangles between them, with what is known of those vertices: bones, shapes,
+and how far off the skin clothes lie. Numbers are little-endian, in base64. A test holds the file against the body.
 """
 
 import argparse

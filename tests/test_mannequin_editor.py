@@ -1,4 +1,4 @@
-"""The mannequin's editor without a browser: its file of joints, its kinematics, and positions with three numbers."""
+"""The mannequin's editor without a browser: its files of the body, its kinematics, and positions with three numbers."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from mannequin.preprocessors.body.pose import Posed
 from mannequin.preprocessors.body.scene import lowest, read
 from mannequin.preprocessors.errors import ConditionError
 
+from devtools import mannequin_mesh
 from devtools.host import ROOT
 from devtools.mannequin_joints import FILE, text
 
@@ -26,8 +27,10 @@ def run(folder, script: str, given):
     (folder / "given.json").write_text(json.dumps(given))
     begin = """
 import { readFileSync } from "node:fs";
-const body = JSON.parse(readFileSync("js/body.json"));
-const given = JSON.parse(readFileSync("given.json"));
+import { unpacked } from "./js/surface.js";
+const said = name => JSON.parse(readFileSync(name));
+const body = { ...said("js/body.json"), mesh: unpacked(said("js/mesh.json")) };
+const given = said("given.json");
 """
     (folder / "main.js").write_text(begin + script)
     done = subprocess.run([NODE, "main.js"], cwd=folder, capture_output=True, text=True, timeout=120)
@@ -83,6 +86,74 @@ console.log(JSON.stringify(all.map((person) => [
     assert len(found) > len(scenes()) + 5
     for person, joints in found:
         assert np.abs(joints_of(posed_of(person)) - joints).max() < 1e-4, person
+
+
+class TestSurface:
+    kept, faces = mannequin_mesh.read()
+
+    def test_the_file_is_the_bodys(self):
+        assert mannequin_mesh.FILE.read_text(encoding="utf-8") == mannequin_mesh.text(self.kept, self.faces)
+
+    def test_it_is_closed_but_for_what_the_body_leaves_open(self):
+        there = body()
+        whole = there.corner_vertex[there.faces[there.mesh == 0]]
+        open_edges, whole_open = (self.open_edges(faces) for faces in (self.faces, whole))
+        assert len(open_edges) <= len(whole_open)
+        assert 4000 < len(self.faces) < 5000 and len(np.unique(self.faces)) == len(self.kept) == mannequin_mesh.VERTICES
+
+    @staticmethod
+    def open_edges(faces: np.ndarray) -> set:
+        edges = {(int(face[at]), int(face[at - 2])) for face in faces for at in range(3)}
+        # Each edge is walked once, in one direction: faces look the same way.
+        assert len(edges) == 3 * len(faces)
+        return {edge for edge in edges if edge[::-1] not in edges}
+
+    @needs_node
+    def test_it_is_where_the_node_has_it(self, tmp_path):
+        script = """
+import { posed } from "./js/kinematics.js";
+import { read } from "./js/scene.js";
+import { skinned } from "./js/surface.js";
+const size = { width: 512, height: 704 };
+console.log(JSON.stringify(given.map((person) => {
+  const [figure] = read(body, JSON.stringify({ people: [person] }), size).people;
+  return [...skinned(body.mesh, figure.surface, figure.rest, posed(body, figure))];
+})));
+"""
+        outfits = [{}, {"shoes": "none", "hair": "none"}, {"coat": "coat", "shoes": "boots", "bottom": "long skirt"}]
+        people = [one | {"clothes": outfits[number % 3]} for number, one in enumerate(scenes())]
+        for person, places in zip(people, run(tmp_path, script, people), strict=True):
+            one = read(json.dumps({"people": [person]})).figures[0].person()
+            off = np.linalg.norm(one.posed.skinned(one.dressed.rest)[self.kept] - np.reshape(places, (-1, 3)), axis=1)
+            assert off.mean() < 0.002 and np.quantile(off, 0.99) < 0.008, person
+
+    @needs_node
+    def test_who_is_placed_by_itself_is_placed_as_the_node_does(self, tmp_path):
+        script = """
+import { read } from "./js/scene.js";
+const size = { width: 512, height: 704 };
+console.log(JSON.stringify(given.map((scene) => {
+  const { people, camera } = read(body, JSON.stringify(scene), size);
+  return { heights: people.map(({ hips }) => hips[2]), centre: camera.centre, height: camera.height };
+})));
+"""
+        # In the hardest poses fingers or heels reach farthest where the editor has no vertex.
+        alone = [{"people": [person | {"position": person["position"][:2]}]} for person in scenes()[::3]]
+        sitting = {
+            "people": [{"joints": {f"{side} {joint}": 85 for side in ("left", "right") for joint in ("hip", "knee")}}]
+        }
+        together = {
+            "people": [{}, {"position": [0.8, 0.5], "lift": 0.2, "shape": {"height": 0.8}}],
+            "camera": {"yaw": 30},
+        }
+        given = [{}, sitting, together, *alone]
+        for scene, found in zip(given, run(tmp_path, script, given), strict=True):
+            there = read(json.dumps(scene))
+            people = [figure.person() for figure in there.figures]
+            camera = there.camera_of(people, (704, 512))
+            assert found["heights"] == pytest.approx([one.posed.origin[2] for one in people], abs=0.004), scene
+            assert found["height"] == pytest.approx(704 / camera.scale, rel=0.004), scene
+            assert found["centre"] == pytest.approx(camera.centre, abs=0.006), scene
 
 
 @needs_node

@@ -1,5 +1,5 @@
 /**
- * The editor inside a node: toolbar, canvas and a line of words.
+ * The editor inside a node: toolbar, a line of words where there is something to say, canvas.
  */
 
 import { Drawing } from "./drawing.js";
@@ -11,6 +11,7 @@ const MARGIN = 6;
 const STYLE = `
 .mannequin-panel { display: flex; flex-direction: column; gap: 4px; width: 100%; height: 100%; min-height: 0; }
 .mannequin-toolbar { display: flex; flex-wrap: wrap; gap: 3px; }
+.mannequin-group { display: inline-flex; gap: 3px; }
 .mannequin-toolbar button, .mannequin-toolbar select { font: 11px/1.2 sans-serif; padding: 3px 6px; color: #ddd;
   background: #33353b; border: 1px solid #4a4d55; border-radius: 4px; max-width: 84px; cursor: pointer; }
 .mannequin-toolbar :is(button, select):disabled { opacity: 0.4; cursor: default; }
@@ -77,7 +78,7 @@ export function panel(body, node) {
   };
   bar = toolbar(editor, { showText: node.showText, photo: show });
   listen(canvas, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
-  element.append(bar.element, canvas, line);
+  element.append(bar.element, line, canvas);
   // For whoever has the page and not this module: tests.
   element.mannequin = { editor, drawing };
   const watch = new ResizeObserver(refresh);

@@ -11,7 +11,7 @@ export const POSES = {
   "T-pose": both({ shoulder: [0, 42, 0], elbow: -38 }),
   "Arms up": both({ shoulder: [10, 115, 0], elbow: -20 }),
   "Hands on hips": both({ shoulder: [-25, 5, 35], elbow: 65 }),
-  Waving: { "right shoulder": [10, 70, 0], "right elbow": 80, head: [0, 8, 0] },
+  Waving: { "right shoulder": [15, 38, -82], "right elbow": 85, head: [0, 8, 0] },
   Walking: {
     "left hip": 28,
     "left knee": 10,
@@ -47,7 +47,7 @@ export const POSES = {
     "right shoulder": [-25, 5, 35],
     "right elbow": 65,
   },
-  Sitting: { ...both({ hip: 85, knee: 85, shoulder: [12, -25, 0], elbow: 45 }) },
+  Sitting: { ...both({ hip: 85, knee: 85, shoulder: [22, -30, 0], elbow: 8 }) },
   Kneeling: { "left hip": 85, "left knee": 88, "right hip": 3, "right knee": 95, "right ankle": -30 },
   Squatting: { ...both({ hip: [110, 15, 0], knee: 125, ankle: 25, shoulder: [55, -10, 0], elbow: 30 }), waist: 20 },
 };

@@ -23,6 +23,12 @@ export function toolbar(editor, actions) {
     element.append(made);
     return made;
   };
+  const together = (...made) => {
+    const group = document.createElement("span");
+    group.className = "mannequin-group";
+    group.append(...made);
+    element.append(group);
+  };
   const list = (title, names, act) => {
     const made = document.createElement("select");
     made.title = title;
@@ -44,8 +50,10 @@ export function toolbar(editor, actions) {
   list("Left hand", Object.keys(HANDS), (name) => editor.hand(name, ["left"]));
   list("Right hand", Object.keys(HANDS), (name) => editor.hand(name, ["right"]));
   button("Mirror", "Mirror left and right (M)", () => editor.mirror());
-  button("⟲", "Turn the person to their right (Q)", () => editor.turn(-15));
-  button("⟳", "Turn the person to their left (E)", () => editor.turn(15));
+  together(
+    button("⟲", "Turn the person to their right (Q)", () => editor.turn(-15)),
+    button("⟳", "Turn the person to their left (E)", () => editor.turn(15)),
+  );
   const twist = button("Twist", "Drags turn head, hands and feet where they are (T, or Alt while dragging)", () =>
     editor.setTwisting(!editor.twisting),
   );
