@@ -280,10 +280,11 @@ class TestDragging:
 
     def test_the_head_bends_the_trunk(self, editor: Editor):
         before = editor.truth
-        editor.drag_handle("head", (50, 25))
+        editor.drag_handle("head", (60, 15))
         after = editor.truth
-        aim = before.pixel(before.handle("head")) + (50, 25)
-        assert after.pixel(after.handle("head")) == pytest.approx(aim, abs=1.5)
+        aim = before.pixel(before.handle("head")) + (60, 15)
+        # A trunk hardly gets longer or shorter: a centimetre.
+        assert after.pixel(after.handle("head")) == pytest.approx(aim, abs=3)
         trunk = ("abdomen", "waist", "chest", "upper chest", "neck", "head")
         assert np.abs(turns_but(after, *trunk) - turns_but(before, *trunk)).max() < 0.011
         assert after.joints[0]["hips"] == pytest.approx(before.joints[0]["hips"], abs=1e-4)
@@ -515,6 +516,80 @@ class TestKeys:
         assert editor.scene == SCENE
         assert editor.ask("node.mode") == 0
         assert editor.page.evaluate("() => app.graph.nodes.length") == 1
+
+
+class TestTouch:
+    """Fingers, as Chromium's own touch events."""
+
+    @staticmethod
+    def touch(editor: Editor, *steps: list[np.ndarray]) -> None:
+        """Fingers at pixels of the picture, step by step; then all are lifted."""
+        session = editor.page.context.new_cdp_session(editor.page)
+        for number, pixels in enumerate(steps):
+            points = [
+                dict(zip("xy", editor.client(pixel).tolist(), strict=True), id=n) for n, pixel in enumerate(pixels)
+            ]
+            kind = "touchMove" if number else "touchStart"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
+        editor.page.wait_for_timeout(200)
+
+    def test_a_finger_drags_a_hand(self, editor: Editor):
+        before = editor.truth
+        begin = before.pixel(before.handle("left hand"))
+        # Beside it: a finger is wider than a mouse's point.
+        finger = begin + (14, 0)
+        self.touch(editor, [finger], [finger + (20, -30)], [finger + (40, -60)])
+        after = editor.truth
+        assert after.pixel(after.handle("left hand")) == pytest.approx(begin + (40, -60), abs=1.5)
+        assert editor.scene["camera"] == SCENE["camera"]
+
+    def test_two_fingers_zoom_and_pan(self, editor: Editor):
+        before = editor.truth
+        a, b = np.array([60.0, 100.0]), np.array([140.0, 100.0])
+        self.touch(editor, [a, b], [a + (-40, 20), b + (40, 20)])
+        assert editor.scene["camera"]["height"] == pytest.approx(2.3 / 2, abs=0.02)
+        assert editor.scene["people"][0]["joints"] == SCENE["people"][0]["joints"]
+        middle = np.array(SCENE["camera"]["centre"])
+        assert editor.truth.pixel(middle) == pytest.approx(before.pixel(middle) + (0, 20), abs=2)
+
+
+class TestPhoto:
+    GREEN = (20, 200, 40)
+
+    def corner(self, editor: Editor) -> tuple[int, ...]:
+        """The colour in the upper left of the picture's frame."""
+        editor.page.wait_for_timeout(300)
+        box, _ = editor.frame()
+        x, y = editor.client(np.array([WIDTH / 2 - 20, 12])) - (box["x"], box["y"])
+        place = f"{x} * canvas.width / canvas.clientWidth, {y} * canvas.height / canvas.clientHeight, 1, 1"
+        return tuple(
+            editor.ask(
+                f"(canvas => [...canvas.getContext('2d').getImageData({place}).data])(element.querySelector('canvas'))"
+            )[:3]
+        )
+
+    def test_it_lies_behind_the_person_and_nowhere_else(self, editor: Editor, tmp_path):
+        path = tmp_path / "photo.png"
+        Image.new("RGB", (WIDTH, HEIGHT), self.GREEN).save(path)
+        before = self.corner(editor)
+        editor.part('input[type="file"]').set_input_files(path)
+        assert self.corner(editor) == self.GREEN
+        assert editor.scene == SCENE
+        assert "photo" not in json.dumps(editor.page.evaluate("() => app.graph.serialize()")).lower()
+        editor.drag_handle("left hand", (40, -60))
+        assert self.corner(editor) == self.GREEN
+        editor.press("A photo behind")
+        assert self.corner(editor) == before
+
+    def test_what_is_none_is_said(self, editor: Editor, tmp_path):
+        path = tmp_path / "words.png"
+        path.write_text("no picture")
+        editor.part('input[type="file"]').set_input_files(path)
+        editor.page.wait_for_timeout(300)
+        assert editor.part(".mannequin-said").inner_text() == "words.png is no picture that this browser reads."
+        assert editor.scene == SCENE
 
 
 class TestSteps:

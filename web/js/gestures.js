@@ -4,6 +4,8 @@
 
 /** CSS pixels from a handle at which it is meant: a finger hides what it touches. */
 const GRASP = { mouse: 13, pen: 16, touch: 28 };
+/** CSS pixels that a click may wander without being a drag. */
+const STILL = { mouse: 1.5, pen: 3, touch: 6 };
 const DEGREES_OF_A_PIXEL = 0.5;
 const NUDGE = 0.02;
 const ORBIT = 5;
@@ -12,11 +14,12 @@ const ZOOM = 1.1;
 /**
  * Listen.
  *
+ * @param keys the element that has the keyboard after a click into the canvas.
  * @param frameOf `() => {frame, ratio}`: the picture's frame in pixels of the canvas, and pixels of a CSS pixel.
  * @param personAt `(frame, pixel) => number` of the person that is seen there, or −1.
  * @param pass what the graph does with wheels and buttons that are not for the editor: `{wheel, down, move, up}`.
  */
-export function listen(canvas, editor, frameOf, personAt, pass) {
+export function listen(canvas, keys, editor, frameOf, personAt, pass) {
   const fingers = new Map();
   let gesture = null;
 
@@ -45,7 +48,7 @@ export function listen(canvas, editor, frameOf, personAt, pass) {
   };
 
   const begun = (event, pixel) => {
-    if (event.shiftKey) return { kind: "pan", last: pixel };
+    if (event.shiftKey) return { kind: "pan", last: pixel, begin: pixel };
     const { frame } = frameOf();
     const near = handleAt(event, pixel);
     if (near) {
@@ -56,13 +59,14 @@ export function listen(canvas, editor, frameOf, personAt, pass) {
     }
     const person = personAt(frame, pixel);
     if (person >= 0 && person !== editor.selected) editor.select(person);
-    return { kind: "orbit", last: pixel };
+    return { kind: "orbit", last: pixel, begin: pixel };
   };
 
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return pass.down(event);
     event.stopPropagation();
-    canvas.focus({ preventScroll: true });
+    event.preventDefault();
+    keys.focus({ preventScroll: true });
     if (!editor.scene) return;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, pixelOf(event));
@@ -77,13 +81,16 @@ export function listen(canvas, editor, frameOf, personAt, pass) {
     const before = [...fingers.values()];
     fingers.set(event.pointerId, pixel);
     if (!gesture || !editor.scene) return;
-    gesture.moved = true;
     const { frame, ratio } = frameOf();
+    const { begin } = gesture;
+    const off = begin ? Math.hypot(pixel.x - begin.x, pixel.y - begin.y) / ratio : Infinity;
+    gesture.moved ||= off > (STILL[event.pointerType] ?? STILL.mouse);
+    if (!gesture.moved) return;
     if (gesture.kind === "handle") {
       const { grip, handle, figure } = gesture;
       editor.drag(handle, { x: pixel.x + grip.x, y: pixel.y + grip.y }, frame, figure);
     } else if (gesture.kind === "twist") {
-      const { begin, handle, figure } = gesture;
+      const { handle, figure } = gesture;
       const [right, down] = [pixel.x - begin.x, pixel.y - begin.y].map((by) => (by / ratio) * DEGREES_OF_A_PIXEL);
       editor.twist(handle, right, down, figure);
     } else if (gesture.kind === "pinch") {
@@ -112,7 +119,7 @@ export function listen(canvas, editor, frameOf, personAt, pass) {
   let zooming = 0;
   canvas.addEventListener("wheel", (event) => {
     // Only who has clicked into it zooms it: on the way over the graph the wheel is the graph's.
-    if (document.activeElement !== canvas || !editor.scene) {
+    if (document.activeElement !== keys || !editor.scene) {
       event.preventDefault();
       return pass.wheel(event);
     }
@@ -123,7 +130,7 @@ export function listen(canvas, editor, frameOf, personAt, pass) {
     zooming = setTimeout(() => editor.commit(), 300);
   });
 
-  canvas.addEventListener("keydown", (event) => {
+  keys.addEventListener("keydown", (event) => {
     const action = keyAction(editor, event);
     if (!action) return;
     event.preventDefault();

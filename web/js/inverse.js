@@ -8,7 +8,7 @@
 import { apply, clamp, cross, dot, inverse, length, minus, product, swing } from "./linear.js";
 import { carried, clamped, jointRotation, parentRotation, placeOf, posed, turnOfRotation, turningAxes } from "./kinematics.js";
 
-const STEPS = 12;
+const STEPS = 40;
 const NEAR_ENOUGH = 0.001;
 const WORTH_A_STEP = 0.0002;
 /** How much a step of one degree costs beside a metre of error. */

@@ -15,9 +15,12 @@ const STYLE = `
 .mannequin-toolbar button, .mannequin-toolbar select { font: 11px/1.2 sans-serif; padding: 3px 6px; color: #ddd;
   background: #33353b; border: 1px solid #4a4d55; border-radius: 4px; max-width: 84px; cursor: pointer; }
 .mannequin-toolbar :is(button, select):disabled { opacity: 0.4; cursor: default; }
-.mannequin-toolbar :is(button, select):focus-visible, .mannequin-canvas:focus-visible { outline: 2px solid #6aa8ff; }
+.mannequin-toolbar :is(button, select):focus-visible { outline: 2px solid #6aa8ff; }
 .mannequin-toolbar .mannequin-on { background: #41618c; }
-.mannequin-canvas { flex: 1 1 0; min-height: 0; width: 100%; touch-action: none; border-radius: 4px; outline-offset: -2px; }
+.mannequin-stage { flex: 1 1 0; min-height: 0; position: relative; }
+.mannequin-canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: none; border-radius: 4px; }
+.mannequin-keys { position: absolute; opacity: 0; width: 1px; height: 1px; padding: 0; border: 0; pointer-events: none; }
+.mannequin-keys:focus + .mannequin-canvas { outline: 1px solid #6aa8ff; outline-offset: -1px; }
 .mannequin-said { font: 11px/1.3 sans-serif; color: #f0c674; min-height: 0; }
 .mannequin-said:empty { display: none; }
 `;
@@ -36,9 +39,14 @@ export function panel(body, node) {
   element.className = "mannequin-panel";
   const canvas = document.createElement("canvas");
   canvas.className = "mannequin-canvas";
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "Mannequin. Arrows turn the camera; h chooses a handle, which arrows then move; Escape lets go.");
+  // The front end's own keys, undo and Delete among them, leave inputs alone: one of them has the keyboard for the canvas.
+  const keys = document.createElement("input");
+  Object.assign(keys, { className: "mannequin-keys", readOnly: true, inputMode: "none" });
+  keys.setAttribute("role", "application");
+  keys.setAttribute("aria-label", "Mannequin. Arrows turn the camera; h chooses a handle, which arrows then move; Escape lets go.");
+  const stage = document.createElement("div");
+  stage.className = "mannequin-stage";
+  stage.append(keys, canvas);
   const line = document.createElement("div");
   line.className = "mannequin-said";
   line.setAttribute("role", "status");
@@ -77,8 +85,8 @@ export function panel(body, node) {
     refresh();
   };
   bar = toolbar(editor, { showText: node.showText, photo: show });
-  listen(canvas, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
-  element.append(bar.element, line, canvas);
+  listen(canvas, keys, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
+  element.append(bar.element, line, stage);
   // For whoever has the page and not this module: tests.
   element.mannequin = { editor, drawing };
   const watch = new ResizeObserver(refresh);
