@@ -73,6 +73,12 @@ class Truth:
         """Where a place is in the node's picture."""
         return self.camera.project(self.camera.seen(place)[None])[0][0]
 
+    def place(self, pixel: tuple[float, float]) -> np.ndarray:
+        """What is seen at a pixel as far away as the camera's centre, metres."""
+        height, width = self.camera.size
+        seen = np.array([pixel[0] - width / 2, 0, height / 2 - pixel[1]]) / self.camera.scale
+        return self.camera.centre + seen @ self.camera.rotation
+
     def away(self, place: np.ndarray) -> float:
         """How far from the camera a place is, metres."""
         return float(self.camera.project(self.camera.seen(place)[None])[1][0])
@@ -116,9 +122,9 @@ class Editor:
     def truth(self) -> Truth:
         return Truth.of(self.text)
 
-    def handle(self, name: str) -> np.ndarray:
+    def handle(self, name: str, width: int = WIDTH) -> np.ndarray:
         """The pixel of the picture where the editor has a handle."""
-        found = f"editor.handles({{ width: {WIDTH}, height: {HEIGHT} }})['{name}']"
+        found = f"editor.handles({{ width: {width}, height: {HEIGHT} }})['{name}']"
         return np.array(self.ask(f"(({{ x, y }}) => [x, y])({found})"))
 
     def part(self, selector: str) -> Locator:
@@ -363,9 +369,11 @@ class TestCamera:
         page = editor.page
         scale = page.evaluate("() => app.canvas.ds.scale")
         editor.keys()
-        page.mouse.move(*editor.client(np.array([256, 352])))
+        before = editor.truth
+        page.mouse.move(*editor.client(np.array([180, 250])))
         page.mouse.wheel(0, -100)
         page.wait_for_timeout(600)
+        assert editor.truth.pixel(before.place((180, 250))) == pytest.approx((180, 250), abs=1.5)
         assert editor.scene["camera"]["height"] == pytest.approx(2.3 / 1.1, abs=1e-3)
         assert page.evaluate("() => app.canvas.ds.scale") == scale
 
@@ -386,6 +394,17 @@ class TestCamera:
         truth = editor.truth
         for joint, place in truth.joints[0].items():
             assert truth.pixel(place) == pytest.approx(placed.pixel(place), abs=1), joint
+
+    def test_it_is_placed_anew_for_a_picture_of_another_size_until_it_is_placed(self, opened):
+        for text, width in (("", 1024), (json.dumps(SCENE), 1024)):
+            (editor,) = opened(text)
+            editor.ask(
+                "(widget => { widget.value = 1024; widget.callback?.(1024); })"
+                '(node.widgets.find(widget => widget.name === "width"))'
+            )
+            truth = Truth.of(text, (HEIGHT, width))
+            for name in ("head", "left hand", "right foot"):
+                assert editor.handle(name, width) == pytest.approx(truth.pixel(truth.handle(name)), abs=1), name
 
 
 class TestButtons:
@@ -509,6 +528,15 @@ class TestKeys:
         assert scene["people"][0]["joints"] == {"right elbow": [40, 0, 0]}
         assert scene["camera"]["height"] == pytest.approx(2.3 / 1.1, abs=1e-3)
 
+    def test_after_a_button_they_are_the_mannequins(self, editor: Editor):
+        editor.press("Mirror")
+        editor.page.keyboard.press("e")
+        assert editor.scene["people"][0]["turn"] == 15
+        editor.page.keyboard.press("Control+z")
+        editor.page.keyboard.press("Control+z")
+        assert editor.scene == SCENE
+        assert editor.ask("editor.canRedo") is True
+
     def test_they_are_none_of_the_graphs(self, editor: Editor):
         # The front end's own Delete, Ctrl+Z and m (mute) act on the selected node.
         editor.page.evaluate("id => app.canvas.selectNode(app.graph.getNodeById(id))", editor.node)
@@ -551,8 +579,8 @@ class TestTouch:
         self.touch(editor, [a, b], [a + (-40, 20), b + (40, 20)])
         assert editor.scene["camera"]["height"] == pytest.approx(2.3 / 2, abs=0.02)
         assert editor.scene["people"][0]["joints"] == SCENE["people"][0]["joints"]
-        middle = np.array(SCENE["camera"]["centre"])
-        assert editor.truth.pixel(middle) == pytest.approx(before.pixel(middle) + (0, 20), abs=2)
+        # What was between the fingers still is.
+        assert editor.truth.pixel(before.place((100, 100))) == pytest.approx((100, 120), abs=2)
 
 
 class TestPhoto:

@@ -54,6 +54,11 @@ export class Editor {
     this.#show(text);
   }
 
+  /** The picture has another size: a camera that places itself is placed anew. */
+  resized() {
+    this.#show(this.#history.now);
+  }
+
   get canUndo() {
     return this.#history.canUndo;
   }
@@ -181,6 +186,14 @@ export class Editor {
   /** Nearer or farther by a factor. */
   zoom(factor) {
     this.#look({ height: clamp(this.scene.camera.height * factor, 0.1, this.body.farthest) });
+  }
+
+  /** The same, while what is seen at a pixel of the frame stays there. */
+  zoomAt(factor, pixel, frame) {
+    const before = this.scene.camera.height;
+    this.zoom(factor);
+    const nearer = before / this.scene.camera.height;
+    this.pan((pixel.x - frame.width / 2) * (1 - nearer), (pixel.y - frame.height / 2) * (1 - nearer), frame);
   }
 
   /** Move what is seen by so many of a frame's pixels. */

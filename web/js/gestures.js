@@ -125,7 +125,7 @@ export function listen(canvas, keys, editor, frameOf, personAt, pass) {
     }
     event.preventDefault();
     event.stopPropagation();
-    editor.zoom(event.deltaY > 0 ? ZOOM : 1 / ZOOM);
+    editor.zoomAt(event.deltaY > 0 ? ZOOM : 1 / ZOOM, pixelOf(event), frameOf().frame);
     clearTimeout(zooming);
     zooming = setTimeout(() => editor.commit(), 300);
   });
@@ -145,7 +145,7 @@ function pinch(editor, before, after, frame) {
   const spread = ([a, b]) => Math.max(Math.hypot(a.x - b.x, a.y - b.y), 1);
   const middle = ([a, b]) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
   const [from, to] = [middle(before), middle(after)];
-  editor.zoom(spread(before) / spread(after));
+  editor.zoomAt(spread(before) / spread(after), from, frame);
   editor.pan(to.x - from.x, to.y - from.y, frame);
 }
 

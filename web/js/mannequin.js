@@ -80,7 +80,7 @@ function addEditor(node) {
     };
   };
   after(text, "callback", () => made.editor.take(text.value));
-  for (const name of ["width", "height"]) if (named(name)) after(named(name), "callback", made.refresh);
+  for (const name of ["width", "height"]) if (named(name)) after(named(name), "callback", () => made.editor.resized());
   // A graph is opened, or a node copied: its values are set, and what was before is none of its steps.
   after(node, "onConfigure", () => made.editor.open(text.value));
   after(node, "onConnectionsChange", made.refresh);
@@ -106,5 +106,6 @@ function noteOn(node) {
   const linked = (name) => node.inputs?.some((input) => input.name === name && input.link != null);
   if (linked("mannequin")) return "The text comes along a link: what is set here is not used.";
   if (linked("pose")) return "People take the poses of the link; shapes and clothes alone are of the text.";
+  if (linked("width") || linked("height")) return "The picture's size comes along a link: its frame here may be another.";
   return "";
 }

@@ -85,6 +85,14 @@ export function panel(body, node) {
     refresh();
   };
   bar = toolbar(editor, { showText: node.showText, photo: show });
+  // Whoever goes on with keys means the mannequin; whoever came with them stays where they are.
+  const toKeys = (event) => {
+    if (event.type === "change" || event.detail > 0) keys.focus({ preventScroll: true });
+  };
+  bar.element.addEventListener("click", (event) => event.target.matches("button:not(:disabled)") && toKeys(event));
+  bar.element.addEventListener("change", toKeys);
+  // A button has no use for Delete; the graph would remove the node.
+  bar.element.addEventListener("keydown", (event) => event.stopPropagation());
   listen(canvas, keys, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
   element.append(bar.element, line, stage);
   // For whoever has the page and not this module: tests.
