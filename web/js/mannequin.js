@@ -51,7 +51,8 @@ function addEditor(node) {
     note: () => noteOn(node),
     showText: () => {
       show(text, text.hidden);
-      node.setSize?.([...node.size]);
+      const least = node.computeSize?.() ?? node.size;
+      node.setSize?.(node.size.map((side, axis) => Math.max(side, least[axis])));
       node.graph?.setDirtyCanvas?.(true, true);
     },
     pass: {
