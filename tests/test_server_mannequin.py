@@ -765,6 +765,17 @@ class TestWhatIsSaid:
         assert text["height"] > 30
         assert text["y"] + text["height"] <= panel["y"] or panel["y"] + panel["height"] <= text["y"]
 
+    def test_a_small_node_has_room_for_all_of_it(self, front: FrontEnd, opened):
+        small = node(1, json.dumps(SCENE)) | {"size": [240, 200]}
+        (editor,) = shown(front, [small])
+        for _ in range(2):
+            bottom = editor.ask("node.pos[1] + node.size[1] + app.canvas.ds.offset[1]")
+            box = editor.part("canvas").bounding_box()
+            assert box["height"] > 80
+            assert box["y"] + box["height"] <= bottom + 1
+            editor.press("Show or hide the text")
+            front.page.wait_for_timeout(300)
+
 
 class TestQueued:
     """The node makes the picture that the editor shows."""
