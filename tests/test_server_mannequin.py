@@ -16,7 +16,7 @@ from mannequin.preprocessors.body.model import body
 from mannequin.preprocessors.body.pose import STANDING
 from mannequin.preprocessors.body.scene import lowest, read
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from devtools.browser import NoBrowser, ensure_chromium
 from devtools.client import Client
@@ -502,7 +502,7 @@ class TestSeveral:
         assert [person["position"] for person in editor.scene["people"]] == [[-0.5, 0, 0.98]]
         editor.keys("Delete")
         assert editor.scene["people"] == []
-        assert editor.part('button[title^="Remove"]').is_disabled()
+        expect(editor.part('button[title^="Remove"]')).to_be_disabled()
 
 
 class TestKeys:
@@ -631,12 +631,12 @@ class TestSteps:
         assert editor.text == texts[1]
         editor.press("Undo")
         assert editor.text == texts[0]
-        assert editor.part('button[title^="Undo"]').is_disabled()
+        expect(editor.part('button[title^="Undo"]')).to_be_disabled()
         editor.keys("Control+y")
         assert editor.text == texts[1]
         editor.keys("Control+Shift+z")
         assert editor.text == texts[2]
-        assert editor.part('button[title^="Redo"]').is_disabled()
+        expect(editor.part('button[title^="Redo"]')).to_be_disabled()
 
     def test_a_drag_is_one_step(self, editor: Editor):
         editor.drag_handle("left hand", (40, -60))
@@ -647,7 +647,7 @@ class TestSteps:
         editor.press("Mirror")
         editor.press("Undo")
         editor.press("Turn the person to their left")
-        assert editor.part('button[title^="Redo"]').is_disabled()
+        expect(editor.part('button[title^="Redo"]')).to_be_disabled()
         editor.press("Undo")
         assert editor.scene == SCENE
 
@@ -730,7 +730,7 @@ class TestWhatIsSaid:
         editor.ask('(text.value = "{", text.callback?.("{"))')
         editor.page.wait_for_timeout(200)
         assert editor.part(".mannequin-said").inner_text().startswith("The text is no JSON")
-        assert editor.part('button[title^="Mirror"]').is_disabled()
+        expect(editor.part('button[title^="Mirror"]')).to_be_disabled()
         editor.press("Undo")
         assert editor.scene == SCENE
         assert editor.part(".mannequin-said").inner_text() == ""
