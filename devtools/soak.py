@@ -104,12 +104,16 @@ def soak(server: Server, prompts: int, on_sample: Callable[[Sample], None] = lam
     """
     client = Client(server.url)
     graphs = list(runnable(client).items())
+    # What is refused for its steps, or interrupted in them, has some.
+    sampling = [(name, prompt) for name, prompt in graphs if any("steps" in node["inputs"] for node in prompt.values())]
     samples = []
     for number in range(prompts):
+        wanted = DOZEN.get(number % 12, RAN)
+        among = sampling if wanted in (REFUSED, INTERRUPTED) else graphs
         # A dozen later, what is done otherwise meets another graph.
-        name, prompt = graphs[(number + number // 12) % len(graphs)]
+        name, prompt = among[(number + number // 12) % len(among)]
         started = time.monotonic()
-        kind = run_one(client, prompt, DOZEN.get(number % 12, RAN), number)
+        kind = run_one(client, prompt, wanted, number)
         samples.append(Sample(name, kind, time.monotonic() - started, server.memory))
         on_sample(samples[-1])
     return samples

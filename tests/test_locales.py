@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -10,7 +12,7 @@ from functools import cache
 import pytest
 
 from devtools import locale_template
-from devtools.host import ROOT
+from devtools.host import ROOT, comfyui_folder
 from devtools.locale_template import LOCALES
 
 #: Letters that every tooltip and description of a language has; where they are English's own, it has other words.
@@ -77,14 +79,23 @@ def test_these_are_the_languages():
     assert {folder.name for folder in LOCALES.iterdir()} == {"en", *SCRIPTS}
 
 
-def test_the_host_serves_them(tmp_path, monkeypatch):
-    """Read by the host's own code, as it answers /i18n."""
-    import folder_paths
-    from app.custom_node_manager import CustomNodeManager
+#: In a process of its own: other packages' modules may stand under the names of the host's here.
+SERVED = """
+import json, sys
+import folder_paths
+from app.custom_node_manager import CustomNodeManager
 
+folder_paths.get_folder_paths = lambda name: [sys.argv[1]]
+sys.stdout.buffer.write(json.dumps(CustomNodeManager().build_translations()).encode())
+"""
+
+
+def test_the_host_serves_them(tmp_path):
+    """Read by the host's own code, as it answers /i18n."""
     shutil.copytree(LOCALES, tmp_path / "mannequin-pose" / "locales")
-    monkeypatch.setattr(folder_paths, "get_folder_paths", lambda name: [str(tmp_path)])
-    served = CustomNodeManager().build_translations()
+    command = [sys.executable, "-c", SERVED, str(tmp_path)]
+    made = subprocess.run(command, cwd=comfyui_folder(), capture_output=True, check=True)
+    served = json.loads(made.stdout)
     for language in ("en", *SCRIPTS):
         assert served[language] == read(language, "main.json") | {"nodeDefs": read(language, "nodeDefs.json")}
 

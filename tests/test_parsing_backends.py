@@ -1,6 +1,7 @@
 """Parsing networks: generated files of the true formats go through the real loaders, nodes and the host's patcher."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from mannequin.preprocessors.errors import ConditionError
 from mannequin.preprocessors.label_pictures import palette
 from mannequin.preprocessors.label_sets import ATR_18, FASHN_18, LABEL_SETS, LIMBS, choose_label_set, recognise
 from mannequin.preprocessors.labels import GROUPS, LIP_20, Parsing, label_names
+from mannequin.preprocessors.onnx import read as read_bundled
 from mannequin.preprocessors.onnx import runtime
 from mannequin.preprocessors.onnx.outline import read_outline
 from mannequin.preprocessors.overlay import overlay
@@ -326,10 +328,8 @@ class TestSCHP:
     def test_another_network(self, tmp_path):
         with pytest.raises(ConditionError, match=r"no SCHP network.*An output of 7, 18 or 20 classes is needed"):
             schp.load(saved_schp(tmp_path / "p.onnx", outputs="edge"))
-        from mannequin.preprocessors.onnx import FOLDER
-
         with pytest.raises(ConditionError, match="no SCHP network"):
-            schp.load(FOLDER / "blazepose_detector.onnx")
+            schp.load(bundled("blazepose_detector", tmp_path))
 
     def test_a_label_set_of_another_size(self, tmp_path):
         with pytest.raises(ConditionError, match="tells 20 classes apart and Pascal-7 has 7"):
@@ -790,10 +790,17 @@ class TestOverlay:
         assert torch.equal(overlay(image, Parsing(torch.zeros(1, 300, 200, dtype=torch.uint8))), image)
 
 
+def bundled(name: str, folder: Path) -> Path:
+    """A network of the pack as an ONNX file."""
+    file = folder / f"{name}.onnx"
+    file.write_bytes(read_bundled(name))
+    return file
+
+
 @pytest.mark.parametrize("name", ["blazeface_full_range", "blazepose_detector", "blazepose_landmark_full"])
-def test_an_outline_is_what_the_runtime_says(name):
+def test_an_outline_is_what_the_runtime_says(name, tmp_path):
     """Without the weights, which these files hold for the most part."""
-    file = ROOT / "preprocessors" / "onnx" / f"{name}.onnx"
+    file = bundled(name, tmp_path)
     session, found = runtime.open_session(file), read_outline(file)
     for entries, shapes in ((session.get_inputs(), found.inputs), (session.get_outputs(), found.outputs)):
         assert shapes == tuple(

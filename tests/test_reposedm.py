@@ -206,5 +206,5 @@ class TestBadInput:
 
     def test_a_conditioning_of_another_node(self, nets):
         text = [[random(1, 5, 64), {}]]
-        with pytest.raises(PatchError, match="or RePoseDM Conditioning"):
+        with pytest.raises(PatchError, match="RePoseDM Conditioning"):
             sampled(nets["model"], text, text, {"samples": torch.zeros(1, 4, 11, 8)})
