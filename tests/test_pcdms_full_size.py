@@ -21,7 +21,7 @@ KEYS = dict(zip(STAGES, ("stage1", "stage2", "stage3", "simplified"), strict=Tru
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_full_size_converts_and_loads(golden, tmp_path, stage):
-    """Of the published keys and shapes in half precision, with seeded random values; the prior samples two steps."""
+    """Of the published keys and shapes in half precision, with seeded random values; and samples two steps."""
     keys = json.loads(golden(f"checkpoint_keys/pcdms_{KEYS[stage]}.json").read_text())
     shapes = {key: tuple(shape) for key, shape in keys.items()}
     folder, out = tmp_path / "published", tmp_path / "out"
@@ -47,13 +47,36 @@ def _loads(file, stage: str) -> None:
     from small import random
 
     state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
-    *_, modules = load_weights(recognise(state, metadata), state, file.name, metadata)
+    *unet, modules = load_weights(recognise(state, metadata), state, file.name, metadata)
     del state
+    start = time.perf_counter()
     if stage == PRIOR:
-        start, network = time.perf_counter(), modules.model[PRIOR]
         given = random(1, 1024), torch.rand(1, 36), torch.rand(1, 36)
-        target = sample_embedding(network, *given, random(2, 1, 1024, seed=1))
-        say(f"{stage}: two steps in {time.perf_counter() - start:.0f} s")
-        assert target.isfinite().all() and float(target.std()) > 0
+        made = sample_embedding(modules.model[PRIOR], *given, random(2, 1, 1024, seed=1))
+    else:
+        made = _sampled(*unet, modules.model, stage)
+    say(f"{stage}: two steps in {time.perf_counter() - start:.0f} s")
+    assert made.isfinite().all() and float(made.std()) > 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     say(f"{stage}: loaded; peak of the process so far {peak / GIB:.1f} GiB")
+
+
+def _sampled(model, network, stage: str) -> torch.Tensor:
+    """Two steps with guidance of a joint picture of 256×128 pixels, or of the refined one of 128×128."""
+    import comfy.sample
+    from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
+    from small import random
+
+    vector = random(1, 1024, seed=2) if stage == "inpainting" else None
+    context = network.context(random(1, 257, 1536, seed=3), vector)
+    latent = random(1, 4, 16, 16 if stage == "refining" else 32, seed=4)
+    inputs = Inputs(latent)
+    if stage != "refining":
+        shown = torch.ones(1, 1, 16, 32)
+        shown[..., 16:] = 0
+        inputs = Inputs(latent, shown, vector, network.pose_features(torch.rand(1, 3, 128, 256)))
+    null = network.null_context(context), {INPUTS: inputs.as_null(blank=stage == "refining")}
+    conditions = [[context, {INPUTS: inputs}]], [list(null)]
+    noise = random(*latent.shape, seed=5)
+    arguments = (noise, 2, 2.0, "euler", "normal", *conditions, torch.zeros_like(noise))
+    return comfy.sample.sample(model, *arguments, seed=0, disable_pbar=True)
