@@ -40,18 +40,8 @@ def pcdms(info: dict) -> Graph:
     models = from_hub("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "model.safetensors", "clip_vision", CLIP)
     clip = graph.add(0, "CLIPVisionLoader", clip_name=CLIP, models=models)
     source, target = _people(graph)
-    seen = graph.add(2, "CLIPVisionEncode", clip_vision=clip["CLIP_VISION"], image=source["photo"], crop="none")
-    predicted = graph.add(
-        3,
-        "MannequinPCDMsPrior",
-        prior=prior["PCDMS_PRIOR"],
-        embedding=seen["CLIP_VISION_OUTPUT"],
-        source_pose=source["pose"],
-        target_pose=target["pose"],
-    )
-    coarse = inpainted(graph, nets, source, target, predicted["embedding"])
-    graph.add(8, "PreviewImage", "Second stage", images=coarse)
-    saved(graph, refined(graph, nets, coarse, source["photo"]), "mannequin/pcdms")
+    nets |= {"prior": prior["PCDMS_PRIOR"], "clip": clip["CLIP_VISION"]}
+    saved(graph, three_stages(graph, nets, source, target), "mannequin/pcdms")
     return graph
 
 
@@ -145,6 +135,30 @@ def posed(graph: Graph, title: str, loaded: Drawn, size: tuple[int, int] = SIZE,
         style=style,
     )
     return {"pose": pose["POSE_KEYPOINT"], "skeleton": skeleton["IMAGE"]}
+
+
+def three_stages(
+    graph: Graph,
+    nets: dict[str, Wire],
+    source: Person,
+    target: Person,
+    size: tuple[int, int] = SIZE,
+    rescale: float = RESCALE,
+    **sampling,
+) -> Wire:
+    """Prior, inpainting and refining; the second stage's picture is previewed. The rest as :func:`refined` has it."""
+    seen = graph.add(2, "CLIPVisionEncode", clip_vision=nets["clip"], image=source["photo"], crop="none")
+    predicted = graph.add(
+        3,
+        "MannequinPCDMsPrior",
+        prior=nets["prior"],
+        embedding=seen["CLIP_VISION_OUTPUT"],
+        source_pose=source["pose"],
+        target_pose=target["pose"],
+    )
+    coarse = inpainted(graph, nets, source, target, predicted["embedding"], size, **sampling)
+    graph.add(8, "PreviewImage", "Second stage", images=coarse)
+    return refined(graph, nets, coarse, source["photo"], size, rescale, **sampling)
 
 
 def inpainted(

@@ -1,7 +1,7 @@
 """PCDMs' example graph on the pack's own weights, which needs no download."""
 
 from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, fitted_photo
-from .draw_pcdms import Person, Wire, inpainted, inpainting_loader, person, posed, refined, refining_loader, saved
+from .draw_pcdms import Person, Wire, inpainting_loader, person, posed, refining_loader, saved, three_stages
 from .graph_drawing import Graph
 
 SIZE = (DEMO_SIZE["width"], DEMO_SIZE["height"])
@@ -25,18 +25,8 @@ def pcdms_demo(info: dict) -> Graph:
     prior = graph.add(0, "MannequinLoadPCDMsPrior", weights="demo_pcdms_prior.safetensors")
     source, target = demo_person(graph, "Source", "source"), person(graph, "Target pose", _photo("pose"), SIZE)
     vision = graph.add(0, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors")
-    seen = graph.add(2, "CLIPVisionEncode", clip_vision=vision["CLIP_VISION"], image=source["photo"], crop="none")
-    predicted = graph.add(
-        3,
-        "MannequinPCDMsPrior",
-        prior=prior["PCDMS_PRIOR"],
-        embedding=seen["CLIP_VISION_OUTPUT"],
-        source_pose=source["pose"],
-        target_pose=target["pose"],
-    )
-    coarse = inpainted(graph, nets, source, target, predicted["embedding"], SIZE, **SAMPLING)
-    graph.add(8, "PreviewImage", "Second stage", images=coarse)
-    picture = refined(graph, nets, coarse, source["photo"], SIZE, rescale=0.0, **SAMPLING)
+    nets |= {"prior": prior["PCDMS_PRIOR"], "clip": vision["CLIP_VISION"]}
+    picture = three_stages(graph, nets, source, target, SIZE, rescale=0.0, **SAMPLING)
     saved(graph, picture, "mannequin/pcdms_demo")
     return graph
 
@@ -48,10 +38,10 @@ def demo_networks(graph: Graph) -> dict[str, Wire]:
     return {"vae": vae["VAE"], "dino": dino["CLIP_VISION"]}
 
 
-def demo_person(graph: Graph, title: str, name: str, style: str = "PCDMs") -> Person:
+def demo_person(graph: Graph, title: str, name: str) -> Person:
     """As :func:`.draw_pcdms.person`, of one of the demo's photos; the networks see it at their own size."""
     loaded, fitted = fitted_photo(graph, title, _photo(name), **DEMO_SIZE)
-    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE, style)
+    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE)
 
 
 def _photo(name: str) -> str:

@@ -86,13 +86,18 @@ def gathered(
 
 def alike_in_groups(values: Tensor, group: int) -> Tensor:
     """Of values ``[B]`` the first of every group of samples that stand together, for all of it."""
-    return values[torch.arange(len(values), device=values.device) // group * group]
+    return values[_begins(len(values), group, values.device)]
+
+
+def _begins(rows: int, group: int, device: torch.device) -> Tensor:
+    """Of every row the first one of its group, ``[rows]``."""
+    return torch.arange(rows, device=device) // group * group
 
 
 def _beside(rows: int, group: int, layer: int, device: torch.device) -> Tensor:
     """Who of a row's group stands in a layer: the row itself, the next, …, ``[rows]``."""
     own = torch.arange(rows, device=device)
-    begin = own // group * group
+    begin = _begins(rows, group, device)
     size = (rows - begin).clamp(max=group)
     return begin + (own - begin + layer % size) % size
 
