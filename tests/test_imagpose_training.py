@@ -33,6 +33,7 @@ from training.draws import Draws
 from training.errors import TrainingError
 from training.examples import Examples, collate
 from training.loop import Run
+from training.methods import METHODS
 from training.methods.base import skeleton
 from training.methods.imagpose import IMAGPose
 from training.methods.imagpose_options import IMAGPoseOptions
@@ -363,6 +364,42 @@ class TestStages:
         """Nor the autoencoder: another machine has them elsewhere."""
         begun = made(begin=(tmp_path / "gone",), autoencoder=tmp_path / "gone")
         assert begun.options.begin
+
+
+class TestBackbones:
+    """Another method's UNet, under which IMAGPose begins."""
+
+    def written(self, tmp_path: Path, method: str, **changes) -> tuple[Path, dict[str, torch.Tensor]]:
+        file, options = tmp_path / "other.safetensors", OPTIONS[method]
+        other = METHODS[method](replace(options, **changes), 5)
+        tensors, header = other.weights()
+        save_file({key: value.contiguous() for key, value in tensors.items()}, file, header)
+        return file, tensors
+
+    @pytest.mark.parametrize("method", ["truepose", "pcdms_inpainting"])
+    def test_what_both_unets_have_is_the_other_methods(self, tmp_path, method):
+        file, theirs = self.written(tmp_path, method)
+        begun, fresh = made(backbone=file), made()
+        begun.begin()
+        fresh_state = fresh.denoising.state_dict()
+        for key, mine in begun.denoising.state_dict().items():
+            if "attn2" in key:
+                assert torch.equal(mine, fresh_state[key]), "cross-attention is of another context"
+            elif key == "conv_in.weight":
+                shared = min(mine.shape[1], theirs[f"denoising_unet.{key}"].shape[1])
+                assert torch.equal(mine[:, :shared], theirs[f"denoising_unet.{key}"][:, :shared])
+                assert torch.equal(mine[:, shared:], fresh_state[key][:, shared:])
+            else:
+                assert torch.equal(mine, theirs[f"denoising_unet.{key}"].reshape(mine.shape)), key
+
+    def test_one_of_other_sizes_is_refused(self, tmp_path):
+        file, _ = self.written(tmp_path, "truepose", base=replace(UNET, widths=(64, 64)))
+        with pytest.raises(TrainingError, match="trained with the same base"):
+            made(backbone=file).begin()
+
+    def test_one_that_is_gone_is_a_sentence(self, tmp_path):
+        with pytest.raises(TrainingError, match="cannot begin from .*nothing.*same base"):
+            made(backbone=tmp_path / "nothing.safetensors").begin()
 
 
 class TestBadOptions:

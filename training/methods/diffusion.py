@@ -22,6 +22,7 @@ from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise
 from ..unets import heads_of, small_unet, trained_unet, widened
 from .base import Batch, Method, Sampler, tensor
 from .base import field as field_of
+from .begun import take_backbone
 
 #: The network's prediction for latents ``[B, C, h, w]`` at timesteps ``[B]``.
 Predict = Callable[[Tensor, Tensor], Tensor]
@@ -68,6 +69,7 @@ class DiffusionOptions:
 
     Attributes:
         base: a Stable Diffusion folder as diffusers saves it, or sizes of a small UNet with fresh weights.
+        backbone: a weight file of another method of the same base, whose UNet the denoising one begins as; ours.
         schedule: noise while training.
         sampling: noise while sampling, where the published code takes another; None is the same.
         noise_offset: strength of the noise's own mean (0 leaves it out).
@@ -80,6 +82,7 @@ class DiffusionOptions:
     """
 
     base: Path | SmallUNet = field(default_factory=SmallUNet)
+    backbone: Path | None = None
     schedule: Schedule = field(default_factory=Schedule)
     sampling: Schedule | None = None
     noise_offset: float = 0.0
@@ -107,6 +110,10 @@ class Diffusion(Method, Sampler):
             self.denoising.enable_gradient_checkpointing(checkpointed)
         self.noise = options.schedule.scheduler()
         self._steer: Steer | None = None
+
+    def begin(self) -> None:
+        if self.options.backbone:
+            take_backbone(self.options.backbone, self.denoising)
 
     @property
     def context_dim(self) -> int:

@@ -93,6 +93,7 @@ class IMAGPose(Diffusion):
         self.register_buffer("blank_tokens", blank, persistent=False)
 
     def begin(self) -> None:
+        super().begin()
         begin_from(self.options.begin, tensors_of(self.denoising, self.modules_))
 
     # What the network is given
