@@ -1,7 +1,6 @@
 """Training that begins from files of an earlier one: what they hold takes the place of fresh weights."""
 
 import re
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
