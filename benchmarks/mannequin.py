@@ -64,7 +64,7 @@ def main() -> None:
     one, three = [someone(0.0)], [someone(across) for across in (-0.8, 0.0, 0.8)]
     cameras = {len(people): _around(people, size) for people in (one, three)}
     pictures = [render(one, cameras[1])]
-    bodies, _ = frames(pictures)
+    bodies = frames(pictures)
     posed = one[0].posed
     pixels, _ = cameras[1].project(cameras[1].seen(posed.points()[BODY]))
     points = np.concatenate([pixels, np.ones((len(pixels), 1))], 1)

@@ -59,7 +59,7 @@ def truepose(info: dict) -> Graph:
     )
     fitted, pose, parsing = photos(graph, "mannequin_demo_source.png", "mannequin_demo_pose.png", **DEMO_SIZE)
     parts = demo_model(graph)
-    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], **DEMO_SIZE)
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], parts="body", **DEMO_SIZE)
     latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=parts["VAE"])
     graph.add(3, "MannequinPreviewParsing", image=fitted["IMAGE"], parsing=parsing["PARSING"])
     mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
@@ -218,7 +218,7 @@ def style_transfer(info: dict) -> Graph:
     loaded, reference = fitted_photo(graph, "Reference", "mannequin_demo_reference.png", **size)
     parts = demo_model(graph)
     pose = graph.add(1, "MannequinDetectPose", "The reference's pose", image=loaded["IMAGE"])
-    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], **size)
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], parts="body", **size)
     posed = graph.add(
         3,
         "MannequinApplyPoseEncoder",

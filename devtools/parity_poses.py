@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from preprocessors.hands import ARRAYS
 from preprocessors.published_skeleton import STYLES, draw_published
 
 from .golden import Golden
 
+HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 #: Pixels of the canvas that fractions are told on.
 CANVAS = 1 << 16
 
@@ -33,7 +33,7 @@ def _pose(golden: Golden, keypoints: str) -> dict:
     return {
         "people": [
             {"pose_keypoints_2d": bodies[person].tolist()}
-            | {name: sides[side, person].tolist() for side, name in enumerate(ARRAYS)}
+            | {name: sides[side, person].tolist() for side, name in enumerate(HANDS)}
             for person in range(len(body))
         ],
         "canvas_width": CANVAS,

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..preprocessors.body.mannequin import mannequins
 from ..preprocessors.body.points import frames
 from ..preprocessors.body.rendering import densepose, depth_image, mask, normal_image, parsing
+from ..preprocessors.keypoints import to_pose_keypoint
 from ..preprocessors.skeleton import draw
 from .errors import names_itself
 from .host_features import search_aliases
@@ -92,12 +93,12 @@ class MannequinPoseMannequin(io.ComfyNode):
     def execute(cls, mannequin, width, height, hidden_points, on_no_person, pose=None) -> io.NodeOutput:
         step = per_picture(len(pose) if isinstance(pose, list) else 1)
         made = mannequins(mannequin, (height, width), pose, on_no_person, step)
-        bodies, keypoints = frames(made.pictures, hidden_points)
+        people = frames(made.pictures, hidden_points)
         return io.NodeOutput(
-            keypoints,
+            to_pose_keypoint(people),
             densepose(made.pictures),
             parsing(made.pictures),
-            draw(bodies, width, height),
+            draw(people, width, height),
             depth_image(made.pictures),
             normal_image(made.pictures),
             mask(made.pictures),

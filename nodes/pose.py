@@ -15,6 +15,14 @@ from .types import PoseKeypoint
 
 #: As ControlNet reads it; the others are as methods drew them.
 OPENPOSE = "OpenPose"
+#: What is drawn besides the body.
+PARTS = {
+    "body, hands, face": ("hands", "face"),
+    "body": (),
+    "body, hands": ("hands",),
+    "body, feet, hands, face": ("feet", "hands", "face"),
+}
+WITH_FACE = next(iter(PARTS))
 
 
 class MannequinDetectPose(io.ComfyNode):
@@ -105,7 +113,7 @@ class MannequinRetargetPose(io.ComfyNode):
             **search_aliases("proportions", "bone lengths", "pose transfer"),
             description=(
                 "Fits a target pose to the person of the source photo: as tall, at the same place and, if asked for, "
-                "with the same limb lengths. Draw it at the source's size."
+                "with the same limb lengths; hands, feet and face go along. Draw it at the source's size."
             ),
             inputs=[
                 PoseKeypoint.Input("pose", tooltip="The target pose; one, or a frame for every source."),
@@ -131,7 +139,7 @@ class MannequinRetargetPose(io.ComfyNode):
                 PoseKeypoint.Output(
                     "retargeted",
                     display_name="POSE_KEYPOINT",
-                    tooltip="OpenPose-18 keypoints, in pixels of the source photo.",
+                    tooltip="Keypoints in pixels of the source photo, with the target's hands, feet and face.",
                 )
             ],
         )
@@ -154,8 +162,8 @@ class MannequinDrawPose(io.ComfyNode):
             category="Mannequin/Pose",
             **search_aliases("openpose", "skeleton", "stick figure"),
             description=(
-                "Draws keypoints as OpenPose's skeleton on black: for Apply Pose Encoder, for a ControlNet (OpenPose), "
-                "for PCDMs and IMAGPose in their own style, and to look at."
+                "Draws keypoints as OpenPose's skeleton on black, with hands and faces: for a ControlNet (OpenPose), "
+                "for Apply Pose Encoder, for PCDMs and IMAGPose in their own style, and to look at."
             ),
             inputs=[
                 PoseKeypoint.Input("pose", tooltip="From Detect Pose, DWPose, OpenPose or SDPose."),
@@ -175,8 +183,17 @@ class MannequinDrawPose(io.ComfyNode):
                     options=[OPENPOSE, *STYLES],
                     optional=True,
                     tooltip=(
-                        "OpenPose: smooth, the body alone. PCDMs and IMAGPose: pixel by pixel as their networks were "
-                        "trained on, with the hands of DWPose where the keypoints have them; line_width is not used."
+                        "OpenPose: smooth. PCDMs and IMAGPose: pixel by pixel as their networks were trained on, body "
+                        "and hands; line_width and parts are not used."
+                    ),
+                ),
+                io.Combo.Input(
+                    "parts",
+                    options=list(PARTS),
+                    optional=True,
+                    tooltip=(
+                        "What is drawn where the keypoints have it. ControlNet (OpenPose) knows hands and faces; the "
+                        "pose encoders of TruePose and RePoseDM know the body alone."
                     ),
                 ),
             ],
@@ -185,7 +202,7 @@ class MannequinDrawPose(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(cls, pose, width, height, line_width=1.0, style=OPENPOSE) -> io.NodeOutput:
+    def execute(cls, pose, width, height, line_width=1.0, style=OPENPOSE, parts=WITH_FACE) -> io.NodeOutput:
         if style in STYLES:
             return io.NodeOutput(draw_published(pose, width, height, STYLES[style]))
-        return io.NodeOutput(draw(from_pose_keypoint(pose), width, height, line_width))
+        return io.NodeOutput(draw(from_pose_keypoint(pose), width, height, line_width, PARTS[parts]))

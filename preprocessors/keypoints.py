@@ -1,8 +1,9 @@
-"""Keypoints as graphs exchange them: the host's POSE_KEYPOINT, with OpenPose's 18 body points.
+"""Keypoints as graphs exchange them: the host's POSE_KEYPOINT, with OpenPose's 18 body points, feet, hands and face.
 
 A POSE_KEYPOINT is a list with one dictionary a picture: ``people``, each with ``pose_keypoints_2d`` (x, y, confidence,
-x, …), and ``canvas_width``, ``canvas_height``; :mod:`.pose_forms` reads the other forms. Coordinates are pixels of the
-canvas; people with coordinates in 0–1 are read as well, and so are COCO-17, COCO-WholeBody and BODY_25 arrays.
+x, …), and ``canvas_width``, ``canvas_height``; :mod:`.pose_forms` reads the other forms, :mod:`.pose_parts` what is not
+the body. Coordinates are pixels of the canvas; people with coordinates in 0–1 are read as well, and so are COCO-17,
+COCO-WholeBody and BODY_25 arrays.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor
 
 from .blazepose import Person
-from .pose_forms import ARRAY, COUNTS, LARGEST_FRACTION, in_fractions, points_of, pose_list
+from .pose_forms import ARRAY, COUNTS, LARGEST_FRACTION, MIN_CONFIDENCE, in_fractions, points_of, pose_list
+from .pose_parts import POINTS, arrays_of, parts_of
 
 OPENPOSE_18 = (
     "nose",
@@ -43,12 +45,6 @@ _FROM_BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 #: COCO-WholeBody's 133 begin with COCO's 17.
 _LAYOUTS = dict(zip(COUNTS, (tuple(range(18)), _FROM_COCO_17, _FROM_BODY_25, _FROM_COCO_17), strict=True))
 _TO_COCO_17 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
-#: Points of a face and of a hand, which readers of POSE_KEYPOINT expect beside the body: the host's SDPose nodes fail
-#: where these are None, and all skip points of confidence 0.
-_UNSEEN = {"face_keypoints_2d": 70, "hand_left_keypoints_2d": 21, "hand_right_keypoints_2d": 21}
-#: A point less certain than this is not seen; the host's SDPose nodes give every point, however unlikely, its score,
-#: and draw those from here on.
-MIN_CONFIDENCE = 0.3
 #: Whoever shows fewer points does not tell their unit alone.
 _FEW_POINTS = 3
 #: On a canvas of fewer pixels a body in pixels looks as one in fractions does.
@@ -66,11 +62,19 @@ class Frame:
     Attributes:
         people: ``[people, 18, 3]``: x, y in pixels, confidence in 0–1 (0 = not seen).
         width, height: of the canvas, in pixels.
+        parts: their feet, hands and faces, ``[people, 118, 3]``, see :mod:`.pose_parts`; None where nobody looked.
     """
 
     people: Tensor
     width: int
     height: int
+    parts: Tensor | None = None
+
+    @property
+    def points(self) -> Tensor:
+        """The body's points and the parts', ``[people, 136, 3]``."""
+        parts = self.people.new_zeros(len(self.people), POINTS, 3) if self.parts is None else self.parts
+        return torch.cat([self.people, parts], 1)
 
     def visible(self) -> set[str]:
         """Names of the points that anyone in the frame shows."""
@@ -105,16 +109,13 @@ def to_coco_17(people: Tensor) -> Tensor:
 
 
 def to_pose_keypoint(frames: Sequence[Frame], layout: Layout = "OpenPose-18") -> list[dict[str, Any]]:
-    """Frames as a POSE_KEYPOINT, with the body's points in the order of ``layout``; face and hands are not seen."""
-    order = _TO_COCO_17 if layout == "COCO-17" else range(18)
+    """Frames as a POSE_KEYPOINT, with the body's points in the order of ``layout``."""
+    order = list(_TO_COCO_17 if layout == "COCO-17" else range(18))
     return [
         {
             "people": [
-                {
-                    "pose_keypoints_2d": (person * (person[:, 2:] > 0))[list(order)].flatten().tolist(),
-                    **{name: [0.0] * (3 * points) for name, points in _UNSEEN.items()},
-                }
-                for person in frame.people
+                {ARRAY: (person[:18] * (person[:18, 2:] > 0))[order].flatten().tolist(), **arrays_of(person[18:])}
+                for person in frame.points
             ],
             "canvas_width": frame.width,
             "canvas_height": frame.height,
@@ -137,8 +138,12 @@ def _frame(pose: dict[str, Any]) -> Frame:
     canvas = torch.tensor([width, height], dtype=torch.float32)
     arrays = [_certain(points_of(person.get(ARRAY))) for person in pose["people"]]
     everyone = torch.cat([torch.zeros(0, 3), *arrays])
-    people = [_ordered(_in_pixels(points, canvas, everyone)) for points in arrays]
-    return Frame(torch.stack(people) if people else torch.zeros(0, 18, 3), width, height)
+    arrays = [_in_pixels(points, canvas, everyone) for points in arrays]
+    people = [_ordered(points) for points in arrays]
+    if not people:
+        return Frame(torch.zeros(0, 18, 3), width, height)
+    parts = [parts_of(person, points, canvas) for person, points in zip(pose["people"], arrays, strict=True)]
+    return Frame(torch.stack(people), width, height, torch.stack(parts))
 
 
 def _certain(points: Tensor) -> Tensor:

@@ -30,6 +30,9 @@ SIDES = (("canvas_width", "width"), ("canvas_height", "height"))
 _FARTHEST = 10
 #: Coordinates up to this are fractions of the canvas: nobody draws people on a canvas of two pixels.
 LARGEST_FRACTION = 2.0
+#: A point less certain than this is not seen; the host's SDPose nodes give every point, however unlikely, its score,
+#: and draw those from here on.
+MIN_CONFIDENCE = 0.3
 
 
 def pose_list(poses: Any, canvas: tuple[int, int] | None = None) -> list[dict[str, Any]]:

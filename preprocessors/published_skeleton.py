@@ -3,7 +3,6 @@
 Their networks have seen nothing else; :mod:`.skeleton` draws smoother, and is what ControlNet reads.
 """
 
-import colorsys
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +13,14 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .hands import Hands, hands_of
 from .keypoints import Frame, from_pose_keypoint
-from .skeleton import COLOURS, LIMB_BRIGHTNESS, LIMBS, STICK
+from .pose_parts import LEFT_HAND, RIGHT_HAND
+from .skeleton import COLOURS, FINGER_COLOURS, FINGERS, HAND_POINT, LIMB_BRIGHTNESS, LIMBS, STICK
 
 #: Half the width of every row of a disc, from its middle outwards, as OpenCV fills circles of these radii.
 _DISCS = {1: (1, 0), 4: (4, 3, 3, 2, 0)}
 #: Limbs of the body; OpenPose's others, from the shoulders to the ears, were left out.
 _DRAWN = 17
-#: Bones of a hand: five fingers of four, each from the wrist.
-_FINGERS = tuple((0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, 21))
-_HAND_POINT = (0, 0, 255)
 
 
 @dataclass(frozen=True)
@@ -54,16 +50,14 @@ def draw_published(poses: Any, width: int, height: int, style: Style) -> Tensor:
     Raises:
         ConditionError: it is no POSE_KEYPOINT.
     """
-    frames, hands = from_pose_keypoint(poses), hands_of(poses)
-    drawn = [draw_frame(frame, width, height, style, of) for frame, of in zip(frames, hands, strict=True)]
+    drawn = [draw_frame(frame, width, height, style) for frame in from_pose_keypoint(poses)]
     return torch.from_numpy(np.stack(drawn)).float() / 255
 
 
-def draw_frame(frame: Frame, width: int, height: int, style: Style, hands: Sequence[Hands] | None = None) -> np.ndarray:
-    """One frame's people, uint8 ``[height, width, 3]``; ``hands`` of each of them, None draws none."""
-    hands = hands or [()] * len(frame.people)
+def draw_frame(frame: Frame, width: int, height: int, style: Style) -> np.ndarray:
+    """One frame's people, uint8 ``[height, width, 3]``."""
     stretch = np.array([width / frame.width, height / frame.height])
-    people = list(zip(frame.people.double().numpy(), hands, strict=True))
+    people = list(zip(frame.people.double().numpy(), frame.points[:, 18:].double().numpy(), strict=True))
     if people and not style.everybody:
         people = [max(people, key=lambda person: person[0][:, 2].mean())]
     bodies = [(person[:, :2] * stretch, person[:, 2] > 0) for person, _ in people]
@@ -75,8 +69,8 @@ def draw_frame(frame: Frame, width: int, height: int, style: Style, hands: Seque
         for points, seen in bodies:
             if seen[joint]:
                 _disc(pen, points[joint], int(STICK), colour)
-    for of in (hand for _, pair in people for hand in pair):
-        _draw_hand(pen, of.double().numpy() * [*stretch, 1], style)
+    for hand in (parts[side] for _, parts in people for side in (LEFT_HAND, RIGHT_HAND)):
+        _draw_hand(pen, hand * [*stretch, 1], style)
     return np.asarray(canvas)
 
 
@@ -112,10 +106,9 @@ def _draw_hand(pen: ImageDraw.ImageDraw, hand: np.ndarray, style: Style) -> None
     points = hand[:, :2].astype(int)
     # Nothing is drawn on the picture's outermost row and column.
     seen = (hand[:, 2] > 0) & (points > 0).all(-1)
-    for number, (start, end) in enumerate(_FINGERS):
+    for (start, end), colour in zip(FINGERS, FINGER_COLOURS, strict=True):
         if seen[start] and seen[end]:
-            colour = tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(number / len(_FINGERS), 1, 1))
             pen.line((*points[start], *points[end]), fill=colour, width=style.hand_line)
     for point, shown in zip(points, seen, strict=True):
         if shown:
-            _disc(pen, point, style.hand_disc, _HAND_POINT)
+            _disc(pen, point, style.hand_disc, HAND_POINT)

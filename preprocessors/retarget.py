@@ -2,7 +2,7 @@
 
 All there is are 2-D lengths, and a limb that points at the camera is short. Three things keep that from doing harm: a
 bone's length is the longer of left and right; what is compared are ratios, so that a limb which the target foreshortens
-stays foreshortened; and a ratio no body has is limited.
+stays foreshortened; and a ratio no body has is limited. Hands, feet and faces go with the joints that they hang on.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .errors import ConditionError
 from .keypoints import NECK, Frame
+from .pose_parts import FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 Fit = Literal["height and place", "place only", "none"]
 LimbLengths = Literal["target", "source"]
@@ -52,6 +53,10 @@ MOST_RATIO = 1.5
 #: A bone shorter than this share of the body's box points at the camera: its ratio says nothing.
 _SHORTEST = 0.02
 HIPS, ANKLES = (8, 11), (10, 13)
+BODY = slice(0, 18)
+_LEFT_FOOT, _RIGHT_FOOT = slice(FEET.start, 3), slice(3, FEET.stop)
+#: The joint that each part hangs on.
+_CARRIED = ((_LEFT_FOOT, 13), (_RIGHT_FOOT, 10), (LEFT_HAND, 7), (RIGHT_HAND, 4), (FACE, 0))
 
 
 def retarget(
@@ -91,9 +96,9 @@ def retarget(
 
 
 def _retarget_frame(target: Frame, source: Frame, fit: str, limb_lengths: str, number: int) -> Frame:
-    people, drivers = (_present(frame.people.double()) for frame in (target, source))
+    people, drivers = (_present(frame.points.double()) for frame in (target, source))
     if not people:
-        return replace(source, people=torch.zeros(0, 18, 3))
+        return replace(source, people=torch.zeros(0, 18, 3), parts=None)
     if not drivers:
         raise ConditionError(
             f"The source pose shows nobody in frame {number + 1}. Detect it on the source photo, or connect the pose "
@@ -104,11 +109,12 @@ def _retarget_frame(target: Frame, source: Frame, fit: str, limb_lengths: str, n
         drivers = sorted(drivers, key=_column)
         pairs = [([person], driver) for person, driver in zip(sorted(people, key=_column), drivers, strict=True)]
     moved = [_move(group, driver, target, source, fit, limb_lengths) for group, driver in pairs]
-    return Frame(torch.cat(moved).float(), source.width, source.height)
+    points = torch.cat(moved).float()
+    return Frame(points[:, BODY], source.width, source.height, points[:, BODY.stop :])
 
 
 def _move(group: list[Tensor], driver: Tensor, target: Frame, source: Frame, fit: str, limb_lengths: str) -> Tensor:
-    """People ``[18, 3]`` who move together, onto the one they take the place of; ``[people, 18, 3]``."""
+    """People ``[136, 3]`` who move together, onto the one they take the place of; ``[people, 136, 3]``."""
     leader = max(range(len(group)), key=lambda index: _extent(group[index]))
     if limb_lengths == "source":
         group = [_with_limbs_of(driver, person) for person in group]
@@ -127,11 +133,13 @@ def _move(group: list[Tensor], driver: Tensor, target: Frame, source: Frame, fit
 
 
 def _present(people: Tensor) -> list[Tensor]:
-    return [person for person in people if (person[:, 2] > 0).any()]
+    return [person for person in people if (person[BODY, 2] > 0).any()]
 
 
 def _box(person: Tensor) -> tuple[Tensor, Tensor]:
-    seen = person[person[:, 2] > 0, :2]
+    """Corners around the body, whichever parts anybody looked for."""
+    body = person[BODY]
+    seen = body[body[:, 2] > 0, :2]
     return seen.amin(0), seen.amax(0)
 
 
@@ -198,6 +206,9 @@ def _with_limbs_of(driver: Tensor, person: Tensor) -> Tensor:
             parent, factor = _PARENT[parent][0], 1.0
         if seen[joint] and seen[parent]:
             moved[joint, :2] = moved[parent, :2] + (person[joint, :2] - person[parent, :2]) * factor
+    for part, joint in _CARRIED:
+        points = slice(BODY.stop + part.start, BODY.stop + part.stop)
+        moved[points, :2] += moved[joint, :2] - person[joint, :2]
     return moved
 
 
@@ -207,7 +218,7 @@ def _anchors(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     Column: the middle of the hips, else the neck, else the middle of what both show, else of all they show. Row: the
     lowest ankle, since people stand on something, else as the column.
     """
-    shared = (a[:, 2] > 0) & (b[:, 2] > 0)
+    shared = (a[BODY, 2] > 0) & (b[BODY, 2] > 0)
     if shared[list(HIPS)].all():
         joints = list(HIPS)
     elif shared[NECK]:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from mannequin.nodes.pose import MannequinDrawPose
-from mannequin.preprocessors.hands import hands_of
+from mannequin.preprocessors.keypoints import from_pose_keypoint
+from mannequin.preprocessors.pose_parts import LEFT_HAND, RIGHT_HAND
 
 from devtools import parity
 from devtools.parity_poses import pose_drawing
@@ -48,17 +49,16 @@ def test_hands_are_drawn_in_the_methods_styles():
         assert picture[10, 32].tolist() == [255, 0, 0] and picture[40, 32].tolist() == [255, 85, 0]
         assert picture[25, 32].tolist() == [0, 0, 153], "the twelfth limb's blue, at six tenths"
     assert not drawn("PCDMs", pose(hands=False))[0, 45:55].any()
-    assert not drawn("OpenPose", pose())[0, 46:, :25].any(), "the smooth style draws bodies"
 
 
 def test_fractions_and_missing_hands():
     shares = pose(scale=1 / 64)
     assert torch.equal(drawn("PCDMs", shares), drawn("PCDMs", pose()))
-    ((left, right),) = hands_of([pose()])[0]
-    assert left[1].tolist() == [20.0, 50.0, 1.0] and not right.any()
+    (parts,) = from_pose_keypoint([pose()])[0].parts
+    assert parts[LEFT_HAND][1].tolist() == [20.0, 50.0, 1.0] and not parts[RIGHT_HAND].any()
     broken = pose()
     broken["people"][0]["hand_left_keypoints_2d"] = [1.0, 2.0]
-    assert not hands_of([broken])[0][0][0].any()
+    assert not from_pose_keypoint([broken])[0].parts.any()
 
 
 def test_a_frame_for_each_pose():

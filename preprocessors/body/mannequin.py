@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConditionError
-from ..hands import hands_of
 from ..keypoints import Frame, from_pose_keypoint
 from ..people import OnNoPerson
 from .camera import Camera
 from .fitting import camera_for, fit
-from .model import BODY, LEFT_HAND, RIGHT_HAND
+from .model import BODY, RIGHT_HAND
 from .rendering import Person, Rendering, render
 from .scene import MOST_PEOPLE, Figure, Scene, read, write
 
@@ -64,8 +63,8 @@ def mannequins(
     if not scene.figures:
         raise ConditionError('The mannequin\'s text has nobody to take the pose: write "people": [{}], or empty it.')
     pictures, said, written = [], list(scene.said), ""
-    for number, (frame, hands) in enumerate(zip(from_pose_keypoint(pose), hands_of(pose), strict=True), 1):
-        figures, people, sentences, camera = _fitted(scene, frame, hands, size, on_no_person, f"Picture {number}")
+    for number, frame in enumerate(from_pose_keypoint(pose), 1):
+        figures, people, sentences, camera = _fitted(scene, frame, size, on_no_person, f"Picture {number}")
         said += sentences
         pictures.append(render(people, camera))
         written = written or write(figures, [one.posed for one in people], camera)
@@ -74,13 +73,12 @@ def mannequins(
 
 
 def _fitted(
-    scene: Scene, frame: Frame, hands: list, size: tuple[int, int], on_no_person: OnNoPerson, where: str
+    scene: Scene, frame: Frame, size: tuple[int, int], on_no_person: OnNoPerson, where: str
 ) -> tuple[list[Figure], list[Person], list[str], Camera]:
     """Figures, people, sentences and camera of one frame's people."""
     if len(frame.people) > MOST_PEOPLE:
         raise ConditionError(f"{where} of the pose has {len(frame.people)} people; up to {MOST_PEOPLE} are drawn.")
-    rows = [_points(body, own) for body, own in zip(frame.people.numpy(), hands, strict=True)]
-    points = np.stack([np.zeros((RIGHT_HAND.stop, 3)), *rows])[1:]
+    points = frame.points[:, : RIGHT_HAND.stop].double().numpy()
     points[..., :2] *= np.array([size[1] / frame.width, size[0] / frame.height])
     points = points[(points[:, BODY, 2] > 0).any(1)]
     if not len(points) and on_no_person == "error":
@@ -100,10 +98,3 @@ def _fitted(
         figures.append(figure)
         people.append(figure.person(found.posed))
     return figures, people, said, camera
-
-
-def _points(body: np.ndarray, hands: tuple) -> np.ndarray:
-    points = np.zeros((RIGHT_HAND.stop, 3))
-    points[BODY] = body
-    points[LEFT_HAND], points[RIGHT_HAND] = (hand.numpy() for hand in hands)
-    return points

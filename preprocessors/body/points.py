@@ -1,13 +1,12 @@
 """The mannequin's points in a picture: which of them are seen, and as a POSE_KEYPOINT."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 
-from ..hands import ARRAYS
-from ..keypoints import Frame, to_pose_keypoint
+from ..keypoints import Frame
 from .model import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 from .rendering import Rendering
 
@@ -16,7 +15,6 @@ Hidden = Literal["keep", "leave out"]
 DEPTH = {"limb": 0.13, "torso": 0.2, "face": 0.05, "hand": 0.04}
 #: Of OpenPose's 18.
 _FACE, _TORSO = (0, 14, 15, 16, 17), (1, 2, 5, 8, 11)
-_FEET_ARRAY, _FACE_ARRAY = "foot_keypoints_2d", "face_keypoints_2d"
 
 
 def allowed_depths(points: int) -> np.ndarray:
@@ -71,24 +69,19 @@ def points_of(picture: Rendering) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def frames(pictures: Sequence[Rendering], hidden: Hidden = "keep") -> tuple[list[Frame], list[dict[str, Any]]]:
-    """OpenPose-18 of every picture, and a POSE_KEYPOINT with feet, hands and faces too.
+def frames(pictures: Sequence[Rendering], hidden: Hidden = "keep") -> list[Frame]:
+    """The points of every picture's people, with feet, hands and faces.
 
     Args:
         hidden: whether points behind something are written. What is written has confidence 1:
             comfyui_controlnet_aux takes a point with less for one that is missing.
     """
-    bodies, poses = [], []
+    made = []
     for picture in pictures:
         points = points_of(picture)
         points[..., 2] = points[..., 2] > (0 if hidden == "keep" else 0.6)
         points *= points[..., 2:]
         height, width = picture.camera.size
-        frame = Frame(torch.from_numpy(points[:, BODY]), width, height)
-        (pose,) = to_pose_keypoint([frame])
-        for person, own in zip(pose["people"], points, strict=True):
-            parts = zip((*ARRAYS, _FEET_ARRAY, _FACE_ARRAY), (LEFT_HAND, RIGHT_HAND, FEET, FACE), strict=True)
-            person.update({name: own[part].flatten().tolist() for name, part in parts})
-        bodies.append(frame)
-        poses.append(pose)
-    return bodies, poses
+        body, parts = torch.from_numpy(points).split([BODY.stop, FACE.stop - BODY.stop], 1)
+        made.append(Frame(body, width, height, parts))
+    return made
