@@ -16,14 +16,14 @@ def pose_drawing(golden: Golden) -> dict[str, Tensor]:
     """Every set of keypoints at every size in both styles, in grey levels."""
     return {
         f"{name.lower()}.{keypoints}.{height}x{width}": 255
-        * draw_published([_pose(golden, keypoints)], width, height, style)[0]
+        * draw_published([posed(golden, keypoints)], width, height, style)[0]
         for name, style in STYLES.items()
         for keypoints in golden.config["sets"]
         for height, width in golden.config["sizes_hw"]
     }
 
 
-def _pose(golden: Golden, keypoints: str) -> dict:
+def posed(golden: Golden, keypoints: str) -> dict:
     """A set of keypoints as a POSE_KEYPOINT."""
     body, score, hands, hand_score = (
         golden.inputs[f"{keypoints}.{name}"] for name in ("body", "body_score", "hands", "hands_score")

@@ -5,9 +5,10 @@ import torch
 from mannequin.nodes.pose import MannequinDrawPose
 from mannequin.preprocessors.keypoints import from_pose_keypoint
 from mannequin.preprocessors.pose_parts import LEFT_HAND, RIGHT_HAND
+from mannequin.preprocessors.skeleton import draw
 
 from devtools import parity
-from devtools.parity_poses import pose_drawing
+from devtools.parity_poses import pose_drawing, posed
 
 
 @pytest.mark.parametrize("name", ["pose_drawing", "pose_drawing_256"])
@@ -22,6 +23,19 @@ def test_the_measure_tells_another_drawing(golden):
     found = drawn(parity.Golden.read(verdict))
     pair = found["pcdms.full.256x176"], found["imagpose.full.256x176"]
     assert parity.MEASURES["pose_drawing"].of(*pair) > 0.1
+
+
+def test_the_smooth_style_has_dwposes_hands(golden):
+    """IMAGPose's style is DWPose's: at 512 pixels the smooth one is half a grey level off, without hands twice that."""
+    verdict = parity.Golden.read(golden("pose_drawing.safetensors"))
+    theirs = pose_drawing(verdict)["imagpose.full.512x512"]
+    apart = {
+        parts: float(
+            (draw(from_pose_keypoint([posed(verdict, "full")]), 512, 512, 1.0, parts)[0] * 255 - theirs).abs().mean()
+        )
+        for parts in ((), ("hands",))
+    }
+    assert apart[("hands",)] < 0.5 and apart[()] > 0.85
 
 
 def pose(hands: bool = True, width: int = 64, height: int = 64, scale: float = 1.0) -> dict:
