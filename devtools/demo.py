@@ -1,4 +1,4 @@
-"""``python dev.py demo``: graphs of three methods on the pack's own weights, in a real ComfyUI."""
+"""``python dev.py demo``: graphs of four methods on the pack's own weights, in a real ComfyUI."""
 
 import argparse
 import io
@@ -17,7 +17,7 @@ from .say import say
 from .server import Server
 
 PHOTOS = ROOT / "workflows" / "inputs"
-GRAPHS = {"truepose": "TruePose", "mcld_demo": "MCLD", "pcdms_demo": "PCDMs"}
+GRAPHS = {"truepose": "TruePose", "mcld_demo": "MCLD", "pcdms_demo": "PCDMs", "reposedm": "RePoseDM"}
 OUTPUT = home_folder(ROOT) / "demo"
 
 
@@ -101,6 +101,7 @@ def main() -> int:
                 ("texture map", of["mcld_demo"]("PreviewImage", "Texture map")),
                 ("pose from", photo("pose")),
                 ("target pose", of["truepose"]("PreviewImage")),
+                ("source, warped", of["reposedm"]("PreviewImage", "The source, warped")),
                 *made.items(),
             ]
         )

@@ -1,11 +1,80 @@
-"""RePoseDM's example graph: text to image, several people in the poses of a photo."""
+"""RePoseDM's example graphs: its own model, small; and text to image, several people in the poses of a photo."""
 
+from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, fitted_photo
 from .draw_pcdms import checkpoint_loader, saved
 from .graph_drawing import Graph
 
 ESTIMATOR = "higherhrnet.safetensors"
+#: The pack's own weights.
+DEMO, DEMO_ESTIMATOR = "demo_reposedm.safetensors", "demo_estimator.safetensors"
+#: Few, as in MCLD's: in more it makes up details.
+DEMO_STEPS = 2
 #: The photo's aspect, which the field asks of the picture, at Stable Diffusion 1.5's number of pixels.
 WIDTH, HEIGHT = 624, 416
+
+
+def reposedm(info: dict) -> Graph:
+    """Figure 2 of the paper, with a model that needs no download."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**RePoseDM** (Figure 2 of the paper). The source is aligned with the target's pose, iteration by iteration; "
+        "the UNet sees what comes out, and the pose's latent. At every step the pose interaction field asks a pose "
+        "estimator how far the picture is from the pose, and moves it towards it.\n\nThe model and the estimator here "
+        "are the pack's **demo**: small, 96×128 pixels, trained on synthetic people like these. *scale* of Pose "
+        "Interaction Field is how strongly it acts; 0 is RePoseDM without guidance.",
+    )
+    _, source = fitted_photo(graph, "Source", "mannequin_demo_source.png", **DEMO_SIZE)
+    target = graph.add(0, "LoadImage", "Target pose", image="mannequin_demo_pose.png")
+    nets = graph.add(1, "MannequinLoadRePoseDM", weights=DEMO)
+    vae = graph.add(1, "VAELoader", vae_name="demo_vae.safetensors")
+    estimator = graph.add(1, "MannequinLoadPoseEstimator", weights=DEMO_ESTIMATOR)
+    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], parts="body", **DEMO_SIZE)
+    given = graph.add(
+        3,
+        "MannequinRePoseDMConditioning",
+        alignment=nets["alignment"],
+        vae=vae["VAE"],
+        image=source["IMAGE"],
+        pose=skeleton["IMAGE"],
+    )
+    guided = graph.add(
+        3,
+        "MannequinPoseInteractionField",
+        model=nets["MODEL"],
+        pose=pose["POSE_KEYPOINT"],
+        estimator=estimator["POSE_ESTIMATOR"],
+        decoder=vae["VAE"],
+        rule="relative",
+    )
+    latents = graph.add(
+        4,
+        "KSampler",
+        model=guided["MODEL"],
+        positive=given["positive"],
+        negative=given["negative"],
+        latent_image=given["latent"],
+        seed=0,
+        steps=DEMO_STEPS,
+        cfg=DEMO_GUIDANCE,
+        sampler_name="ddim",
+        scheduler="simple",
+        denoise=1.0,
+    )
+    picture = graph.add(4, "VAEDecode", samples=latents["LATENT"], vae=vae["VAE"])["IMAGE"]
+    graph.add(4, "PreviewImage", "The source, warped", images=given["warped"])
+    field = graph.add(
+        5,
+        "MannequinPreviewPoseField",
+        image=picture,
+        pose=pose["POSE_KEYPOINT"],
+        estimator=estimator["POSE_ESTIMATOR"],
+    )
+    graph.add(5, "PreviewImage", "Target pose", images=skeleton["IMAGE"])
+    graph.add(6, "PreviewImage", "Where it is off the pose", images=field["field"])
+    saved(graph, picture, "mannequin/reposedm", 6)
+    return graph
 
 
 def repose_text_to_image(info: dict) -> Graph:

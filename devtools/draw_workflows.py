@@ -13,7 +13,7 @@ from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_pcdms_demo import pcdms_demo
 from .draw_preprocess import preprocess
-from .draw_reposedm import repose_text_to_image
+from .draw_reposedm import repose_text_to_image, reposedm
 from .graph_drawing import Drawn, Graph, from_hub
 from .graph_format import ui_to_api
 from .host import ROOT
@@ -297,6 +297,7 @@ GRAPHS = {
     "pcdms_refine": pcdms_refine,
     "imagpose": imagpose,
     "imagpose_many_sources": imagpose_many_sources,
+    "reposedm": reposedm,
     "repose_text_to_image": repose_text_to_image,
 }
 

@@ -24,7 +24,7 @@ def samples(*memory: int) -> list[Sample]:
 
 
 #: Those that need nothing but what the repository carries.
-OWN = {"mcld_demo", "pcdms_demo", "style_transfer", "truepose"}
+OWN = {"mcld_demo", "pcdms_demo", "reposedm", "style_transfer", "truepose"}
 
 
 def test_a_dozen_prompts(server, client):

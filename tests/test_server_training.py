@@ -63,11 +63,21 @@ def pcdms_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tenso
     }
 
 
+def reposedm_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor]:
+    """What the trainer's RePoseDM is given."""
+    return {
+        "source_latent": encode(graph.value(node_of(prompt, "ImageScale"))),
+        "pose_latent": encode(graph.value(node_of(prompt, "MannequinDrawPose"))),
+    }
+
+
 #: Of a graph: what the trainer is given, its weights, the conditioning before its sampler, and what is changed in it.
 GRAPHS = {
     "truepose": (truepose_batch, "truepose", "MannequinConditioning", {}),
     "mcld_demo": (mcld_batch, "mcld", "MannequinMCLDConditioning", {}),
     "pcdms_demo": (pcdms_batch, "pcdms_inpainting", "MannequinPCDMsConditioning", {}),
+    # The method's own sampler has no field.
+    "reposedm": (reposedm_batch, "reposedm", "MannequinRePoseDMConditioning", {"scale": 0.0}),
 }
 
 
