@@ -1,8 +1,8 @@
 """RePoseDM's example graphs: its own model, small; and text to image, several people in the poses of a photo."""
 
 from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, fitted_photo
-from .draw_pcdms import checkpoint_loader, saved
-from .graph_drawing import Graph
+from .draw_pcdms import Wire, checkpoint_loader, sampled, saved
+from .graph_drawing import Drawn, Graph
 
 ESTIMATOR = "higherhrnet.safetensors"
 #: The pack's own weights.
@@ -48,29 +48,10 @@ def reposedm(info: dict) -> Graph:
         decoder=vae["VAE"],
         rule="relative",
     )
-    latents = graph.add(
-        4,
-        "KSampler",
-        model=guided["MODEL"],
-        positive=given["positive"],
-        negative=given["negative"],
-        latent_image=given["latent"],
-        seed=0,
-        steps=DEMO_STEPS,
-        cfg=DEMO_GUIDANCE,
-        sampler_name="ddim",
-        scheduler="simple",
-        denoise=1.0,
-    )
-    picture = graph.add(4, "VAEDecode", samples=latents["LATENT"], vae=vae["VAE"])["IMAGE"]
+    latents = sampled(graph, 4, guided["MODEL"], given, DEMO_STEPS, ("ddim", "simple"), DEMO_GUIDANCE)
+    picture = graph.add(4, "VAEDecode", samples=latents, vae=vae["VAE"])["IMAGE"]
     graph.add(4, "PreviewImage", "The source, warped", images=given["warped"])
-    field = graph.add(
-        5,
-        "MannequinPreviewPoseField",
-        image=picture,
-        pose=pose["POSE_KEYPOINT"],
-        estimator=estimator["POSE_ESTIMATOR"],
-    )
+    field = _field(graph, picture, pose, estimator)
     graph.add(5, "PreviewImage", "Target pose", images=skeleton["IMAGE"])
     graph.add(6, "PreviewImage", "Where it is off the pose", images=field["field"])
     saved(graph, picture, "mannequin/reposedm", 6)
@@ -122,13 +103,18 @@ def repose_text_to_image(info: dict) -> Graph:
         denoise=1.0,
     )
     picture = graph.add(4, "VAEDecode", samples=latents["LATENT"], vae=checkpoint["VAE"])["IMAGE"]
-    field = graph.add(
+    field = _field(graph, picture, pose, estimator)
+    graph.add(6, "PreviewImage", "Where it is off the poses", images=field["field"])
+    saved(graph, picture, "mannequin/repose_text_to_image", 5)
+    return graph
+
+
+def _field(graph: Graph, picture: Wire, pose: Drawn, estimator: Drawn) -> Drawn:
+    """Where a picture is off its poses."""
+    return graph.add(
         5,
         "MannequinPreviewPoseField",
         image=picture,
         pose=pose["POSE_KEYPOINT"],
         estimator=estimator["POSE_ESTIMATOR"],
     )
-    graph.add(6, "PreviewImage", "Where it is off the poses", images=field["field"])
-    saved(graph, picture, "mannequin/repose_text_to_image", 5)
-    return graph

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
+from preprocessors.pose_parts import ARRAYS, LEFT_HAND, RIGHT_HAND
 from preprocessors.published_skeleton import STYLES, draw_published
 
 from .golden import Golden
 
-HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
+HANDS = [name for name, part in ARRAYS.items() if part in (LEFT_HAND, RIGHT_HAND)]
 #: Pixels of the canvas that fractions are told on.
 CANVAS = 1 << 16
 

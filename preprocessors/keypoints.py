@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .blazepose import Person
 from .pose_forms import ARRAY, COUNTS, LARGEST_FRACTION, MIN_CONFIDENCE, in_fractions, points_of, pose_list
-from .pose_parts import POINTS, arrays_of, parts_of
+from .pose_parts import BODY, POINTS, arrays_of, parts_of
 
 OPENPOSE_18 = (
     "nose",
@@ -114,7 +114,8 @@ def to_pose_keypoint(frames: Sequence[Frame], layout: Layout = "OpenPose-18") ->
     return [
         {
             "people": [
-                {ARRAY: (person[:18] * (person[:18, 2:] > 0))[order].flatten().tolist(), **arrays_of(person[18:])}
+                {ARRAY: (person[BODY] * (person[BODY, 2:] > 0))[order].flatten().tolist()}
+                | arrays_of(person[BODY.stop :])
                 for person in frame.points
             ],
             "canvas_width": frame.width,

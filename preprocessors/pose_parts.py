@@ -7,6 +7,8 @@ from torch import Tensor
 
 from .pose_forms import MIN_CONFIDENCE, in_fractions
 
+#: Of all of a person's points, OpenPose's 18; the parts come behind them.
+BODY = slice(0, 18)
 #: A person's points besides the body's, in a row: BODY_25's feet (big toe, small toe, heel, the left foot first), hands
 #: (the wrist and four of every finger from its root, the thumb first), and OpenPose's face, whose last two are pupils.
 FEET, LEFT_HAND, RIGHT_HAND, FACE = slice(0, 6), slice(6, 27), slice(27, 48), slice(48, 118)

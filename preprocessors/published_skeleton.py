@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .keypoints import Frame, from_pose_keypoint
-from .pose_parts import LEFT_HAND, RIGHT_HAND
+from .pose_parts import BODY, LEFT_HAND, RIGHT_HAND
 from .skeleton import COLOURS, FINGER_COLOURS, FINGERS, HAND_POINT, LIMB_BRIGHTNESS, LIMBS, STICK
 
 #: Half the width of every row of a disc, from its middle outwards, as OpenCV fills circles of these radii.
@@ -57,7 +57,7 @@ def draw_published(poses: Any, width: int, height: int, style: Style) -> Tensor:
 def draw_frame(frame: Frame, width: int, height: int, style: Style) -> np.ndarray:
     """One frame's people, uint8 ``[height, width, 3]``."""
     stretch = np.array([width / frame.width, height / frame.height])
-    people = list(zip(frame.people.double().numpy(), frame.points[:, 18:].double().numpy(), strict=True))
+    people = list(zip(frame.people.double().numpy(), frame.points[:, BODY.stop :].double().numpy(), strict=True))
     if people and not style.everybody:
         people = [max(people, key=lambda person: person[0][:, 2].mean())]
     bodies = [(person[:, :2] * stretch, person[:, 2] > 0) for person, _ in people]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .errors import ConditionError
 from .keypoints import NECK, Frame
-from .pose_parts import FACE, FEET, LEFT_HAND, RIGHT_HAND
+from .pose_parts import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 Fit = Literal["height and place", "place only", "none"]
 LimbLengths = Literal["target", "source"]
@@ -53,7 +53,6 @@ MOST_RATIO = 1.5
 #: A bone shorter than this share of the body's box points at the camera: its ratio says nothing.
 _SHORTEST = 0.02
 HIPS, ANKLES = (8, 11), (10, 13)
-BODY = slice(0, 18)
 _LEFT_FOOT, _RIGHT_FOOT = slice(FEET.start, 3), slice(3, FEET.stop)
 #: The joint that each part hangs on.
 _CARRIED = ((_LEFT_FOOT, 13), (_RIGHT_FOOT, 10), (LEFT_HAND, 7), (RIGHT_HAND, 4), (FACE, 0))

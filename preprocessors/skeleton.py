@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .errors import ConditionError
 from .keypoints import Frame
-from .pose_parts import FACE, FEET, LEFT_HAND, RIGHT_HAND
+from .pose_parts import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 Part = Literal["feet", "hands", "face"]
 #: Limbs by OpenPose-18 index, in drawing order; limb and joint i share colour i.
@@ -102,7 +102,7 @@ def _draw_frame(frame: Frame, width: int, height: int, line_width: float, parts:
     size = width * factor, height * factor
     stretch = np.array([size[0] / frame.width, size[1] / frame.height])
     canvas = Image.new("RGB", size)
-    for body, own in zip(frame.people.numpy(), frame.points[:, 18:].numpy(), strict=True):
+    for body, own in zip(frame.people.numpy(), frame.points[:, BODY.stop :].numpy(), strict=True):
         # People and limbs mix where they cross; "lighter" keeps both visible and does not depend on the order.
         person = Image.new("RGB", size)
         pen = _Pen(person, stretch, line_width * min(width, height) / 512, factor)

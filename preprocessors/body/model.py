@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import pose_parts
 from ..errors import ConditionError
+from ..pose_parts import ARRAYS, BODY
 
 FILE = Path(__file__).with_name("mannequin.safetensors")
 #: Points in a row, as :attr:`~..keypoints.Frame.points` has them.
-BODY = slice(0, 18)
-FEET, LEFT_HAND, RIGHT_HAND, FACE = (slice(18 + part.start, 18 + part.stop) for part in pose_parts.ARRAYS.values())
+FEET, LEFT_HAND, RIGHT_HAND, FACE = (slice(BODY.stop + p.start, BODY.stop + p.stop) for p in ARRAYS.values())
 #: A cover of 127 is so many metres from a garment's edge, an offset of 1 so many metres off the skin.
 COVER, OFFSET = 0.05 / 127, 1 / 4000
 
