@@ -4,8 +4,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors.torch import load
 from torch import Tensor
+
+from preprocessors.packed import header, unpacked
+
+PACKED = ".xz"
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,8 @@ class Golden:
 
     @classmethod
     def read(cls, path: Path) -> "Golden":
-        """Raises ``OSError`` or ``SafetensorError`` for what is no readable safetensors file."""
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-            metadata = file.metadata() or {}
+        """Raises as :func:`read` does."""
+        tensors, metadata = read(path)
         weights, inputs, outputs = (
             {key.removeprefix(group): tensor for key, tensor in tensors.items() if key.startswith(group)}
             for group in ("weights.", "in.", "out.")
@@ -35,9 +37,19 @@ class Golden:
             named = metadata["weights_from"]
             names = json.loads(named) if named.startswith("[") else [named]
             for name in names:
-                weights = cls.read(path.parent / name).weights | weights
+                weights = cls.read(path.with_name(name + PACKED * (path.suffix == PACKED))).weights | weights
         return cls(weights, inputs, outputs, json.loads(metadata.get("config", "{}")))
 
     def weights_of(self, stem: str) -> dict[str, Tensor]:
         """The weights of one official checkpoint file."""
         return {k.removeprefix(f"{stem}."): t for k, t in self.weights.items() if k.startswith(f"{stem}.")}
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A safetensors file's tensors and what it says of itself; packed or not.
+
+    Raises:
+        OSError, lzma.LZMAError, SafetensorError: it is no such file.
+    """
+    content = unpacked(path) if path.suffix == PACKED else path.read_bytes()
+    return load(content), header(content)

@@ -1,6 +1,5 @@
 """The host in this process, one real server for the suite, and where golden files lie."""
 
-import gzip
 import os
 import signal
 import subprocess
@@ -103,7 +102,7 @@ def made_python(made_home):
 
 
 @pytest.fixture
-def golden(tmp_path_factory):
+def golden():
     """``golden(name)``: path of a golden file; the test is skipped with a sentence where it is not at hand."""
     folders = [ROOT / "tests" / "golden", ROOT.parent / "shared" / "golden"]
     if os.environ.get(GOLDEN_VARIABLE):
@@ -113,11 +112,8 @@ def golden(tmp_path_factory):
         for folder in folders:
             if (folder / name).is_file():
                 return folder / name
-            if (folder / f"{name}.gz").is_file():
-                # Pictures, and much smaller so.
-                unpacked = tmp_path_factory.mktemp("golden") / name
-                unpacked.write_bytes(gzip.decompress((folder / f"{name}.gz").read_bytes()))
-                return unpacked
+            if (folder / f"{name}.xz").is_file():
+                return folder / f"{name}.xz"
         pytest.skip(f"{name} is not at hand; set {GOLDEN_VARIABLE} to the folder that has it")
 
     return find

@@ -14,6 +14,7 @@ from small import difference, random
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from devtools import parity
+from devtools.golden import read
 
 HEADS, TOKENS, DIM = 2, 15, 8
 
@@ -136,17 +137,13 @@ def test_parity_with_the_golden_file(golden, capsys):
 
 
 def test_parity_tells_when_a_file_is_off(golden, tmp_path, capsys):
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
-    path = golden("truepose_attention.safetensors")
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    tensors = load_file(path)
+    tensors, metadata = read(golden("truepose_attention.safetensors"))
     tensors["out.fused"] = tensors["out.fused"] + 1e-3
-    save_file(tensors, tmp_path / path.name, metadata)
-    assert parity.main([str(tmp_path / path.name)]) == 1
+    changed = tmp_path / "truepose_attention.safetensors"
+    save_file(tensors, changed, metadata)
+    assert parity.main([str(changed)]) == 1
     assert not json.loads(capsys.readouterr().out)["ok"]
 
 

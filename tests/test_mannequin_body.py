@@ -49,7 +49,7 @@ def ours_and_theirs(seed: int, skeleton, shape: dict, rest: dict):
 
 
 def test_the_file_is_small_and_is_what_the_recipe_says():
-    assert FILE.stat().st_size <= 3_000_000
+    assert FILE.stat().st_size <= 1_000_000
     assert len(body().names) == len(set(body().names)) == 55
     assert (body().parents[1:] < np.arange(1, 55)).all()
     assert np.abs(body().weights.sum(1) - 1).max() < 1e-4

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from safetensors import safe_open
 from small import difference, random
 
 from devtools import parity
-from devtools.golden import Golden
+from devtools.golden import Golden, read
 from devtools.parity_reposedm import alignment
 from model_patches.networks.map_former import (
     GLOBAL,
@@ -31,8 +30,7 @@ def test_attention_within_regions(golden, monkeypatch, budget):
     monkeypatch.setattr(RegionAttention, "BUDGET", budget)
     path = golden("reposedm_align.safetensors")
     network = alignment(Golden.read(path))
-    with safe_open(path, "pt") as file:
-        maps = {key.removeprefix("mid."): file.get_tensor(key) for key in file.keys() if key.startswith("mid.")}
+    maps = {key.removeprefix("mid."): tensor for key, tensor in read(path)[0].items() if key.startswith("mid.")}
     for n, region in enumerate(network.shape.regions):
         before, between = ([maps[f"n{n}.{when}_{side}"] for side in "ts"] for when in ("features_in", "after_self"))
         for one, other, side in ((0, 1, "t"), (1, 0, "s")):

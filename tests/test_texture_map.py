@@ -10,16 +10,16 @@ from mannequin.nodes.texture import MERGED, SEPARATE, MannequinSwapTexture, Mann
 from mannequin.preprocessors import texture_map as maps
 from mannequin.preprocessors.densepose import DensePose
 from mannequin.preprocessors.errors import ConditionError
-from safetensors.torch import load_file
 
 from devtools import parity
+from devtools.golden import read
 
 GREY = 128
 
 
 @pytest.fixture
 def published(golden):
-    return load_file(golden("mcld_texture.safetensors"))
+    return read(golden("mcld_texture.safetensors"))[0]
 
 
 def bits(tensor: torch.Tensor) -> np.ndarray:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConditionError
+from ..packed import header, unpacked
 from ..pose_parts import ARRAYS, BODY
 
-FILE = Path(__file__).with_name("mannequin.safetensors")
+FILE = Path(__file__).with_name("mannequin.safetensors.xz")
 #: Points in a row, as :attr:`~..keypoints.Frame.points` has them.
 FEET, LEFT_HAND, RIGHT_HAND, FACE = (slice(BODY.stop + p.start, BODY.stop + p.stop) for p in ARRAYS.values())
 #: A cover of 127 is so many metres from a garment's edge, an offset of 1 so many metres off the skin.
@@ -130,11 +131,10 @@ class Shaped:
 @functools.cache
 def body() -> Body:
     """The one body of a process."""
-    from safetensors import safe_open
+    from safetensors.numpy import load
 
-    with safe_open(FILE, "np") as file:
-        read = {name: file.get_tensor(name) for name in file.keys()}
-        names = json.loads(file.metadata()["names"])
+    content = unpacked(FILE)
+    read, names = load(content), json.loads(header(content)["names"])
     return Body(
         read["vertices"],
         read["joints"],

@@ -1,12 +1,12 @@
 """The networks that come with the pack: by onnxruntime where it is, which is faster, else by PyTorch."""
 
 import functools
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from ..packed import unpacked
 from . import runtime
 from .torch_network import TorchNetwork
 
@@ -23,8 +23,8 @@ def network(name: str) -> Network:
 
 
 def read(name: str) -> bytes:
-    """The ONNX model in ``<name>.onnx.gz``: detectors are mostly zeros, and half as large so."""
-    return gzip.decompress((FOLDER / f"{name}.onnx.gz").read_bytes())
+    """The ONNX model in ``<name>.onnx.xz``."""
+    return unpacked(FOLDER / f"{name}.onnx.xz")
 
 
 def _in_onnxruntime(model: bytes) -> Network:

