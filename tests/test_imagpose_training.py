@@ -354,7 +354,7 @@ class TestStages:
 
     def test_other_files_are_told_apart(self, tmp_path):
         method = made(begin=(tmp_path / "nothing.safetensors",))
-        with pytest.raises(TrainingError, match="cannot begin from .*weights.safetensors of an earlier stage"):
+        with pytest.raises(TrainingError, match="cannot begin from .*weights.safetensors of an earlier run or stage"):
             method.begin()
         save_file({"cva.input_1_0.proj_in.weight": torch.zeros(5, 5)}, tmp_path / "nothing.safetensors")
         with pytest.raises(TrainingError, match="1 of its 1 tensors are not in this network"):

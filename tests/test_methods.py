@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from test_training_loop import OPTIONS
 from training_people import FACE_DIM, REGION_DIM, NoisePeople
 
@@ -12,6 +13,7 @@ from training.draws import Draws
 from training.examples import Examples, collate
 from training.methods import METHODS
 from training.methods.base import field
+from training.methods.diffusion import DiffusionOptions
 from training.methods.mcld import MCLDOptions
 from training.methods.truepose import TruePoseOptions
 
@@ -130,6 +132,16 @@ def test_files_say_how_they_were_made():
     assert header["mannequin.face_projector_heads"] == str(OPTIONS["mcld"].face_projector.heads)
     assert MCLDOptions().face_projector.input_dim == 512 and TruePoseOptions().region_dim == 768
     assert FACE_DIM != REGION_DIM
+
+
+@pytest.mark.parametrize("name", [name for name, options in OPTIONS.items() if isinstance(options, DiffusionOptions)])
+def test_training_begins_from_a_file_of_the_same_method(name, tmp_path):
+    tensors, header = METHODS[name](OPTIONS[name], 1).weights()
+    save_file({key: value.detach().contiguous().clone() for key, value in tensors.items()}, tmp_path / "x", header)
+    begun = METHODS[name](replace(OPTIONS[name], begin=(tmp_path / "x",)), 0)
+    begun.begin()
+    for key, value in begun.weights()[0].items():
+        assert torch.equal(value, tensors[key]), key
 
 
 def test_a_missing_field_is_named():

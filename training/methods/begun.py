@@ -33,8 +33,8 @@ def begin_from(files: Sequence[Path], own: Mapping[str, Tensor]) -> None:
     for file in files:
         tensors = _read(
             file,
-            "Give the weights.safetensors of an earlier stage, or a motion module as python dev.py training convert "
-            "imagpose writes it.",
+            "Give the weights.safetensors of an earlier run or stage of this method, or for IMAGPose a motion module "
+            "as python dev.py training convert imagpose writes it.",
         )
         tensors = {key: value for key, value in tensors.items() if not key.endswith(POSITIONS)}
         wrong = sorted(key for key, value in tensors.items() if key not in own or own[key].shape != value.shape)

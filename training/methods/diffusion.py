@@ -22,7 +22,7 @@ from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise
 from ..unets import heads_of, small_unet, trained_unet, widened
 from .base import Batch, Method, Sampler, tensor
 from .base import field as field_of
-from .begun import take_backbone
+from .begun import begin_from, take_backbone
 
 #: The network's prediction for latents ``[B, C, h, w]`` at timesteps ``[B]``.
 Predict = Callable[[Tensor, Tensor], Tensor]
@@ -70,6 +70,8 @@ class DiffusionOptions:
     Attributes:
         base: a Stable Diffusion folder as diffusers saves it, or sizes of a small UNet with fresh weights.
         backbone: a weight file of another method of the same base, whose UNet the denoising one begins as; ours.
+        begin: weight files of this method that training begins from, each over those before: of an earlier run or
+            stage, of a motion module.
         schedule: noise while training.
         sampling: noise while sampling, where the published code takes another; None is the same.
         noise_offset: strength of the noise's own mean (0 leaves it out).
@@ -83,6 +85,7 @@ class DiffusionOptions:
 
     base: Path | SmallUNet = field(default_factory=SmallUNet)
     backbone: Path | None = None
+    begin: tuple[Path, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     sampling: Schedule | None = None
     noise_offset: float = 0.0
@@ -114,6 +117,7 @@ class Diffusion(Method, Sampler):
     def begin(self) -> None:
         if self.options.backbone:
             take_backbone(self.options.backbone, self.denoising)
+        begin_from(self.options.begin, self.weights()[0])
 
     @property
     def context_dim(self) -> int:

@@ -30,7 +30,6 @@ from ..errors import TrainingError
 from ..preprocessing.dino import GRID, load_dino
 from ..view_binding import meet, view_layers
 from .base import Batch, field, of_targets, skeleton, tensor
-from .begun import begin_from
 from .diffusion import Diffusion
 from .imagpose_options import IMAGPoseOptions
 from .joint_latents import EncodedLatents, JointLatents, StoredLatents
@@ -91,10 +90,6 @@ class IMAGPose(Diffusion):
             self.modules_.cva.requires_grad_(True)
         blank = load_dino(options.dino).blank() if options.dino else None
         self.register_buffer("blank_tokens", blank, persistent=False)
-
-    def begin(self) -> None:
-        super().begin()
-        begin_from(self.options.begin, tensors_of(self.denoising, self.modules_))
 
     # What the network is given
 

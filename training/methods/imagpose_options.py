@@ -25,7 +25,6 @@ class IMAGPoseOptions(DiffusionOptions):
     texture: whether the context has tokens of the reference's latent (without: B0, B1, B3).
     cva: after which layers there is cross-view attention (without: B0, B2, B4).
     train: everything, or cross-view attention alone (the published second stage).
-    begin: weight files that training begins from, each over those before: of an earlier stage, of a motion module.
     hidden: the least and the most tiles that are generated; 4 of them hide the reference's own picture too.
     drop_dino, drop_texture, drop_both: shares of rows that lose the reference's tokens; a row loses them once.
     dino_dim: width of DINOv2's tokens, projected where the context has another (ours).
@@ -49,7 +48,6 @@ class IMAGPoseOptions(DiffusionOptions):
     texture: bool = True
     cva: Literal["after each layer", "after cross-attention", "none"] = AFTER_LAYERS
     train: Literal["everything", "cva"] = "everything"
-    begin: tuple[Path, ...] = ()
     hidden: tuple[int, int] = (1, OTHERS)
     drop_dino: float = 0.0
     drop_texture: float = 0.0
