@@ -1,4 +1,4 @@
-"""``python dev.py demo``: graphs of four methods on the pack's own weights, in a real ComfyUI."""
+"""``python dev.py demo``: graphs of all five methods on the pack's own weights, in a real ComfyUI."""
 
 import argparse
 import io
@@ -17,7 +17,13 @@ from .say import say
 from .server import Server
 
 PHOTOS = ROOT / "workflows" / "inputs"
-GRAPHS = {"truepose": "TruePose", "mcld_demo": "MCLD", "pcdms_demo": "PCDMs", "reposedm": "RePoseDM"}
+GRAPHS = {
+    "truepose": "TruePose",
+    "mcld_demo": "MCLD",
+    "pcdms_demo": "PCDMs",
+    "reposedm": "RePoseDM",
+    "imagpose": "IMAGPose",
+}
 OUTPUT = home_folder(ROOT) / "demo"
 
 

@@ -3,16 +3,21 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
-from .draw_pcdms import SIZE, Person, Wire, encoders, person, sampled, saved
+from .draw_pcdms import Person, Wire, person, sampled, saved
+from .draw_pcdms_demo import SAMPLING, SIZE, demo_networks, demo_person, photo
 from .graph_drawing import Graph
 
-WEIGHTS, DINO = "imagpose.safetensors", "dinov2_base.safetensors"
+#: The pack's own weights; its UNet has three levels, and its tiles are multiples of 32.
+DEMO, DEMO_MULTIPLE = "demo_imagpose.safetensors", 32
 #: Column of the last node.
 RESULT = 8
+STYLE = "IMAGPose"
 SAMPLER = ("ddim", "simple")
 NOTE = (
-    "The weights are made once from what the published training writes (*Load IMAGPose*, help); none have been "
-    "published so far. Also needed: `sd-vae-ft-mse`, and DINOv2 base for *Load DINOv2*. 20 steps, CFG 2."
+    "The model here is the pack's **demo**: small, 96×128 pixels a tile, trained on synthetic people like these; its "
+    "image encoder is random and frozen. For photos take weights of your own (none have been published so far; *Load "
+    "IMAGPose*, help), `sd-vae-ft-mse` and DINOv2 base in its three loaders, 512×512 in *Joint Views* and in every "
+    "*Draw Pose*, *tile_multiple* 64, 20 steps, CFG 2."
 )
 
 
@@ -25,13 +30,13 @@ def imagpose(info: dict) -> Graph:
         "of one joint picture, whose views look at each other through cross-view attention. Disconnect two of the "
         f"target poses for one pose (T1); *Joint Views* says what it does in *summary*.\n\n{NOTE}",
     )
-    nets = encoders(graph, DINO, "facebook/dinov2-base") | loader(graph)
-    source = person(graph, "Source", "mannequin_source.png", style="IMAGPose")
+    nets = demo_networks(graph) | loader(graph, DEMO)
     targets = [
-        person(graph, f"Target pose {number}", photo, style="IMAGPose")
-        for number, photo in enumerate(("mannequin_pose.png", "mannequin_portrait.jpg", "mannequin_source.png"), 1)
+        person(graph, f"Target pose {number}", photo(name), SIZE, STYLE)
+        for number, name in enumerate(("pose", "source_3", "reference"), 1)
     ]
-    saved(graph, generated(graph, nets, [source], targets), "mannequin/imagpose", RESULT)
+    made = _generated(graph, nets, [demo_person(graph, "Source", "source", STYLE)], targets)
+    saved(graph, made, "mannequin/imagpose", RESULT)
     return graph
 
 
@@ -42,17 +47,24 @@ def imagpose_many_sources(info: dict) -> Graph:
         0,
         "**IMAGPose**, many sources (T3, Figure 3b of the paper): three photos of one person in one outfit, and the "
         "pose in which they are to be seen. Put your own photos into *Source 1* to *Source 3*; with two, disconnect "
-        f"the third.\n\n{NOTE} *IMAGPose Conditioning* takes its tokens from the first source, as published, or from "
-        "*all*.",
+        "the third. *IMAGPose Conditioning* takes its tokens from the first source, as published, or from *all*."
+        f"\n\n{NOTE}",
     )
-    nets = encoders(graph, DINO, "facebook/dinov2-base") | loader(graph)
-    sources = [person(graph, f"Source {number}", "mannequin_source.png", style="IMAGPose") for number in range(1, 4)]
-    target = person(graph, "Target pose", "mannequin_pose.png", style="IMAGPose")
-    saved(graph, generated(graph, nets, sources, [target]), "mannequin/imagpose_many_sources", RESULT)
+    nets = demo_networks(graph) | loader(graph, DEMO)
+    sources = [
+        demo_person(graph, f"Source {number}", name, STYLE)
+        for number, name in enumerate(("source", "source_2", "source_3"), 1)
+    ]
+    made = _generated(graph, nets, sources, [person(graph, "Target pose", photo("pose"), SIZE, STYLE)])
+    saved(graph, made, "mannequin/imagpose_many_sources", RESULT)
     return graph
 
 
-def loader(graph: Graph, weights: str = WEIGHTS) -> dict[str, Wire]:
+def _generated(graph: Graph, nets: dict[str, Wire], sources: list[Person], targets: list[Person]) -> Wire:
+    return generated(graph, nets, sources, targets, SIZE, DEMO_MULTIPLE, **SAMPLING)
+
+
+def loader(graph: Graph, weights: str) -> dict[str, Wire]:
     """The UNet with its views' attention, and what stands beside it."""
     node = graph.add(0, "MannequinLoadIMAGPose", weights=weights)
     applied = graph.add(4, "MannequinApplyCVA", model=node["MODEL"], imagpose=node["imagpose"])
@@ -64,15 +76,17 @@ def generated(
     nets: dict[str, Wire],
     sources: list[Person],
     targets: list[Person],
-    size: tuple[int, int] = SIZE,
+    size: tuple[int, int],
+    multiple: int,
+    sampler: tuple[str, str] = SAMPLER,
     **sampling,
 ) -> Wire:
-    """A picture of every target pose; ``sampling`` as :func:`.draw_pcdms.sampled` has it."""
+    """A picture of every target pose; ``multiple`` of a tile's sides; the rest of :func:`.draw_pcdms.sampled`."""
     sockets: dict[str, Wire] = {}
     for number, shown in enumerate(sources, 1):
         sockets |= {_numbered("image", number): shown["photo"], _numbered("source_pose", number): shown["skeleton"]}
     sockets |= {_numbered("target_pose", number): shown["skeleton"] for number, shown in enumerate(targets, 1)}
-    views = graph.add(4, "MannequinJointViews", width=size[0], height=size[1], **sockets)
+    views = graph.add(4, "MannequinJointViews", width=size[0], height=size[1], tile_multiple=multiple, **sockets)
     graph.add(5, "PreviewImage", "Joint picture", images=views["joint"])
     given = graph.add(
         5,
@@ -82,7 +96,7 @@ def generated(
         vae=nets["vae"],
         views=views["views"],
     )
-    latents = sampled(graph, 6, nets["model"], given, sampler=SAMPLER, **sampling)
+    latents = sampled(graph, 6, nets["model"], given, sampler=sampler, **sampling)
     picture = graph.add(7, "VAEDecode", samples=latents, vae=nets["vae"])
     return graph.add(7, "MannequinSplitViews", joint=picture["IMAGE"], views=views["views"])["IMAGE"]
 

@@ -23,7 +23,7 @@ def pcdms_demo(info: dict) -> Graph:
     nets |= inpainting_loader(graph, "demo_pcdms_inpainting.safetensors")
     nets |= refining_loader(graph, "demo_pcdms_refining.safetensors")
     prior = graph.add(0, "MannequinLoadPCDMsPrior", weights="demo_pcdms_prior.safetensors")
-    source, target = demo_person(graph, "Source", "source"), person(graph, "Target pose", _photo("pose"), SIZE)
+    source, target = demo_person(graph, "Source", "source"), person(graph, "Target pose", photo("pose"), SIZE)
     vision = graph.add(0, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors")
     nets |= {"prior": prior["PCDMS_PRIOR"], "clip": vision["CLIP_VISION"]}
     picture = three_stages(graph, nets, source, target, SIZE, rescale=0.0, **SAMPLING)
@@ -38,11 +38,12 @@ def demo_networks(graph: Graph) -> dict[str, Wire]:
     return {"vae": vae["VAE"], "dino": dino["CLIP_VISION"]}
 
 
-def demo_person(graph: Graph, title: str, name: str) -> Person:
+def demo_person(graph: Graph, title: str, name: str, style: str = "PCDMs") -> Person:
     """As :func:`.draw_pcdms.person`, of one of the demo's photos; the networks see it at their own size."""
-    loaded, fitted = fitted_photo(graph, title, _photo(name), **DEMO_SIZE)
-    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE)
+    loaded, fitted = fitted_photo(graph, title, photo(name), **DEMO_SIZE)
+    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE, style)
 
 
-def _photo(name: str) -> str:
+def photo(name: str) -> str:
+    """File name of one of the demo's photos."""
     return f"mannequin_demo_{name}.png"

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import comfy.cldm.cldm
+import comfy.controlnet
 import comfy.hooks
+import comfy.ops
 import comfy.samplers
 import comfy_extras.nodes_custom_sampler as custom
 import comfy_extras.nodes_freelunch as freelunch
@@ -14,10 +17,11 @@ import comfy_extras.nodes_sag as sag
 import comfy_extras.nodes_tomesd as tomesd
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from mannequin.model_patches.comfy_small_sd import seed_weights
 from small import conditioning, random, sample
 from torch import Tensor
 
-from nodes import KSamplerAdvanced
+from nodes import ControlNetApplyAdvanced, KSamplerAdvanced
 
 #: Even and deep enough for every other node: self-attention guidance wants four tokens in the middle.
 SIDE = 16
@@ -142,6 +146,20 @@ def hooked(model: Patcher) -> Tensor:
     return plainly(model, positive)
 
 
+def controlled(model: Patcher) -> Tensor:
+    """A ControlNet of the UNet's own layout, with seeded weights, on both prompts."""
+    config = dict(model.model.model_config.unet_config)
+    del config["out_channels"]
+    sizes = {"hint_channels": 3, "dtype": torch.float32, "operations": comfy.ops.disable_weight_init}
+    network = seed_weights(comfy.cldm.cldm.ControlNet(**config | sizes), 41)
+    control = comfy.controlnet.ControlNet(network, load_device=comfy.model_management.get_torch_device())
+    hint = random(1, 8 * SIDE, 8 * SIDE, 3, seed=42)
+    positive, negative = ControlNetApplyAdvanced().apply_controlnet(
+        words(), words(seed=4), control, hint, 1.0, 0.0, 1.0
+    )
+    return plainly(model, positive, negative)
+
+
 def perp_neg(model: Patcher) -> Tensor:
     guider = perpneg.Guider_PerpNeg(model)
     guider.set_conds(words(), words(seed=4), words(seed=9))
@@ -206,6 +224,7 @@ OTHERS = {
     "area": Other(run=area),
     "mask bounds": Other(run=mask_bounds),
     "hook": Other(run=hooked),
+    "ControlNet": Other(run=controlled),
     "PerpNeg": Other(run=perp_neg),
     "DualCFG": Other(run=dual_cfg),
     "CFG++": Other(run=cfg_pp),

@@ -7,8 +7,10 @@ import comfy.model_patcher
 import comfy.sample
 import comfy.utils
 import torch
+from mannequin.model_patches.attention.cva import AFTER_LAYERS, CVAShape
 from mannequin.model_patches.comfy_apply import apply_condition
 from mannequin.model_patches.comfy_blocks import context_width, transformer_blocks
+from mannequin.model_patches.comfy_cva import _widths
 from mannequin.model_patches.comfy_dino import load_dino
 from mannequin.model_patches.comfy_networks import host_operations, host_patcher
 from mannequin.model_patches.comfy_small_sd import SmallSD, build_model, seed_weights
@@ -21,6 +23,7 @@ from mannequin.model_patches.conditions import (
     ReferenceCondition,
 )
 from mannequin.model_patches.dino import BY_SCALE, HEADS_KEY, DinoShape
+from mannequin.model_patches.networks.imagpose import IMAGPose, IMAGPoseShape
 from mannequin.model_patches.networks.mcld import MCLD, MCLDShape
 from mannequin.model_patches.networks.resampler import ResamplerShape
 from mannequin.model_patches.scope import Scope
@@ -77,6 +80,17 @@ def mcld_modules(patcher, seed: int = 9):
     shape = MCLDShape(widths, context, ResamplerShape(512, 32, 32, 4, 1, 16, 64, context), (8, 8, 16, 16), first)
     network = MCLD(shape, dtype=torch.float32, operations=host_operations())
     return host_patcher(seed_weights(network, seed).eval().requires_grad_(False))
+
+
+def cva_modules(patcher, seed: int = 21, wider: int = 0):
+    """IMAGPose's modules with seeded weights, in the host's care; they fit a MODEL where they are no ``wider``."""
+    widths = {site: CVAShape(width + wider) for site, width in _widths(patcher, AFTER_LAYERS).items()}
+    network = seed_weights(IMAGPose(IMAGPoseShape(widths), dtype=torch.float32, operations=host_operations()), seed)
+    for module in network.modules():
+        if hasattr(module, "pe"):
+            # Sines and cosines; seeds are for parameters alone.
+            assert float(module.pe.abs().max()) <= 1
+    return host_patcher(network.eval().requires_grad_(False))
 
 
 def mfca(patcher, scope: Scope = DEFAULT, sites: str = "all", batch: int = 1, modules=None, **options):

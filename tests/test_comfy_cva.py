@@ -12,32 +12,20 @@ from mannequin.model_patches.attention.cva import (
 from mannequin.model_patches.comfy_blocks import blocks_of, unet_of
 from mannequin.model_patches.comfy_cva import JUNCTION, _widths
 from mannequin.model_patches.comfy_networks import host_operations, host_patcher
-from mannequin.model_patches.comfy_small_sd import seed_weights
 from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.networks.imagpose import IMAGPose, IMAGPoseShape
 from mannequin.model_patches.sites import Site
 from mannequin.nodes.cva import VIEWS, MannequinApplyCVA
 from mannequin.nodes.errors import NodeError
-from small import APPLY, conditioning, difference, mcld_modules, mfca, model, patched, random, sample
+from small import APPLY, conditioning, cva_modules, difference, mcld_modules, mfca, model, patched, random, sample
 
 SIDES = {"height": 16, "width": 16}
 LORA_KEY = "diffusion_model.output_blocks.5.1.transformer_blocks.0.attn1.to_k.weight"
 
 
-def modules(patcher, seed: int = 21, wider: int = 0):
-    """Seeded weights that fit a MODEL, in the host's care."""
-    widths = {site: CVAShape(width + wider) for site, width in _widths(patcher, AFTER_LAYERS).items()}
-    network = seed_weights(IMAGPose(IMAGPoseShape(widths), dtype=torch.float32, operations=host_operations()), seed)
-    for module in network.modules():
-        if hasattr(module, "pe"):
-            # Sines and cosines; seeds are for parameters alone.
-            assert float(module.pe.abs().max()) <= 1
-    return host_patcher(network.eval().requires_grad_(False))
-
-
 def applied(patcher, placement=AFTER_LAYERS, views="2×2 tiles", sites="all", weights=None, region=None, **values):
     values = APPLY | values
-    weights = weights or modules(patcher)
+    weights = weights or cva_modules(patcher)
     return MannequinApplyCVA.execute(patcher, weights, placement, views, sites, **values, region=region)[0]
 
 
@@ -50,7 +38,7 @@ def base():
 @pytest.fixture(scope="module")
 def weights(base):
     with torch.inference_mode():
-        return modules(base)
+        return cva_modules(base)
 
 
 def test_the_places(base):
@@ -112,7 +100,7 @@ class TestContract:
 
     def test_two_on_one_model(self, base, weights, cloning):
         """Each counts, made before or after a run of the other."""
-        other = modules(base, seed=22)
+        other = cva_modules(base, seed=22)
         first = applied(base, weights=weights, sites="mid")
         alone = sample(first, **SIDES)
         both = applied(first, weights=other, sites="up")
@@ -232,11 +220,11 @@ class TestErrors:
         with pytest.raises(
             NodeError, match="Apply CVA: The IMAGPose weights are 64 wide at site 'input 1.0', and this"
         ):
-            applied(base, weights=modules(base, wider=32))
+            applied(base, weights=cva_modules(base, wider=32))
 
     def test_fewer_modules(self, base, weights):
         xl = model("sdxl")
-        fewer = modules(xl)
+        fewer = cva_modules(xl)
         with pytest.raises(NodeError, match="have no CVA module for site 'input 10.0'"):
             applied(base, weights=fewer)
 

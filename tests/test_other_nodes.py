@@ -2,14 +2,16 @@
 
 import pytest
 import torch
+from mannequin.model_patches.attention.cva import AFTER_LAYERS, PUBLISHED_TILES
+from mannequin.model_patches.comfy_cva import apply_cva
 from mannequin.model_patches.comfy_pose import apply_pose
 from mannequin.model_patches.comfy_small_sd import build_truepose
 from mannequin.model_patches.scope import Scope
 from other_nodes import NOT_FELT, OTHERS, SIDE, Other
-from small import DEFAULT, difference, model, patched, source
+from small import DEFAULT, cva_modules, difference, model, patched, source
 
 LAYOUTS = ["sd15", "sdxl"]
-KINDS = ["hpfa", "hpfa, residual", "caa", "reference", "mfca", "pose"]
+KINDS = ["hpfa", "hpfa, residual", "caa", "reference", "mfca", "pose", "cva"]
 OFF = Scope(strength=0.0)
 #: Of a latent whose standard deviation is 1; an untrained network's is far larger.
 FELT = 1e-4
@@ -21,6 +23,8 @@ def worn(patcher, kind: str, scope: Scope = DEFAULT):
         weights = build_truepose(patcher, 32, seed=1)
         pose = torch.rand(1, 3, 40, 24, generator=torch.Generator().manual_seed(0))
         return apply_pose(patcher, weights, pose, scope)
+    if kind == "cva":
+        return apply_cva(patcher, cva_modules(patcher), AFTER_LAYERS, "all", PUBLISHED_TILES, scope)
     return patched(patcher, kind, scope=scope, net=source(patcher, height=SIDE, width=SIDE))
 
 

@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 from devtools import untrained
 from devtools.client import PromptFailed
 from devtools.demo import node_of
-from devtools.draw_imagpose import WEIGHTS, generated, loader
+from devtools.draw_imagpose import generated, loader
 from devtools.draw_pcdms import person
 from devtools.graph_drawing import Graph
 from devtools.graph_format import ui_to_api
 
 SIDE, STEPS = 128, 2
+WEIGHTS = "imagpose.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,12 @@ def graph_of(client, sources: int, targets: int) -> dict:
     graph = Graph(info)
     # An image encoder of CLIP's architecture stands in DINOv2's place.
     small = graph.add(0, "MannequinUntrainedModel", layout="SD1.5", width=32, seed=0)
-    nets = {"vae": small["VAE"], "dino": small["CLIP_VISION"]} | loader(graph)
+    nets = {"vae": small["VAE"], "dino": small["CLIP_VISION"]} | loader(graph, WEIGHTS)
     source, target = (
         person(graph, title, photo, (SIDE, SIDE), "IMAGPose")
         for title, photo in (("Source", "mannequin_source.png"), ("Target", "mannequin_pose.png"))
     )
-    made = generated(graph, nets, [source] * sources, [target] * targets, (SIDE, SIDE), steps=STEPS)
+    made = generated(graph, nets, [source] * sources, [target] * targets, (SIDE, SIDE), 64, steps=STEPS)
     graph.add(8, "SaveImage", "Result", images=made, filename_prefix="mannequin/imagpose")
     return ui_to_api(graph.json(), info)
 
