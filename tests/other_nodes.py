@@ -194,7 +194,7 @@ def in_two_parts(model: Patcher) -> Tensor:
 def hires_fix(model: Patcher) -> Tensor:
     """Small, then larger, in one graph."""
     first = plainly(model)
-    larger = torch.nn.functional.interpolate(first, size=(SIDE + 8, SIDE + 8), mode="bilinear")
+    larger = torch.nn.functional.interpolate(first, size=(2 * SIDE, 2 * SIDE), mode="bilinear")
     noise = comfy.sample.prepare_noise(larger, 6)
     arguments = (noise, 2, 3.5, "euler", "normal", words(), words(seed=4), larger)
     return comfy.sample.sample(model, *arguments, denoise=0.5, seed=6, disable_pbar=True)
