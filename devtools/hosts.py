@@ -57,6 +57,16 @@ COLUMNS = {
     "contract": Column(CONTRACT),
     "other nodes": Column(("test_other_nodes.py", "-k", "not sdxl")),
     "methods": Column(("test_mcld.py", "test_guidance.py", "test_training_free.py")),
+    "views and field": Column(
+        (
+            "test_comfy_cva.py",
+            "test_imagpose.py",
+            "test_pose_field.py",
+            "test_pose_field_guider.py",
+            "test_reposedm_contract.py",
+            "test_reposesd.py",
+        )
+    ),
     "weights": Column((*WEIGHTS, "test_model_files.py")),
     "graphs": Column(("test_server_truepose.py", "test_server_workflows.py", "-k", "not front_end and not shared")),
     "lazy layers": Column((*WEIGHTS, *CONTRACT), lazy=True),
