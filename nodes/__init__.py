@@ -50,6 +50,7 @@ from .pose_estimator import MannequinEstimatePose, MannequinLoadPoseEstimator
 from .pose_field import MannequinPoseInteractionField, MannequinPoseInteractionFieldGuider
 from .pose_field_preview import MannequinPreviewPoseField
 from .pose_files import MannequinLoadPose, MannequinSavePose
+from .pose_library import MannequinPoseLibrary
 from .reference import MannequinApplyReference
 from .reposedm import MannequinLoadRePoseDM, MannequinRePoseDMConditioning
 from .reposesd import MannequinLoadRePoseSD, MannequinRePoseSDConditioning
@@ -75,6 +76,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinSavePose,
     MannequinLoadPose,
     MannequinPoseMannequin,
+    MannequinPoseLibrary,
     MannequinLoadParser,
     MannequinParsePerson,
     MannequinImportParsing,

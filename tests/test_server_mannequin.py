@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mannequin.preprocessors.body.camera import Camera
+from mannequin.preprocessors.body.library import library
 from mannequin.preprocessors.body.model import body
 from mannequin.preprocessors.body.pose import STANDING
 from mannequin.preprocessors.body.scene import lowest, read
@@ -137,6 +138,11 @@ class Editor:
 
     def choose(self, title: str, name: str) -> None:
         self.part(f'select[title="{title}"]').select_option(name)
+
+    def pose(self, name: str) -> None:
+        """One of the library."""
+        self.press("Pose")
+        self.part(f'.mannequin-gallery button[aria-label="{name}"]').click()
 
     def keys(self, *keys: str) -> None:
         """Keys after a click into the canvas where nothing is."""
@@ -424,7 +430,7 @@ class TestButtons:
         scene = json.loads(json.dumps(SCENE))
         scene["people"][0]["joints"] = {"left index finger 1": [50, 0, 0]}
         (editor,) = opened(scene)
-        editor.choose("Pose", "Sitting")
+        editor.pose("Sitting: Upright")
         truth = editor.truth
         for side in SIDES:
             assert truth.turns[0][f"{side} hip"][0] == 85
@@ -434,11 +440,33 @@ class TestButtons:
         assert truth.lows[0] == pytest.approx(0, abs=0.004)
 
     def test_every_pose_is_within_limits_and_on_the_floor(self, editor: Editor):
-        names = editor.part('select[title="Pose"] option').all_inner_texts()[1:]
-        assert len(names) > 8
-        for name in names:
-            editor.choose("Pose", name)
-            assert editor.truth.lows[0] == pytest.approx(0, abs=0.004), name
+        turn = SCENE["people"][0]["turn"]
+        for category, poses in library().items():
+            for name, pose in poses.items():
+                editor.pose(f"{category}: {name}")
+                assert editor.truth.lows[0] == pytest.approx(0, abs=0.004), name
+                turn = pose.get("turn", turn)
+                assert editor.scene["people"][0]["turn"] == turn, name
+
+    def test_the_library_is_left_as_it_was(self, editor: Editor):
+        before = editor.text
+        editor.press("Pose")
+        assert editor.part(".mannequin-gallery").is_visible()
+        editor.page.keyboard.press("Escape")
+        assert not editor.part(".mannequin-gallery").is_visible()
+        editor.press("Pose")
+        editor.press("Pose")
+        assert not editor.part(".mannequin-gallery").is_visible() and editor.text == before
+
+    def test_the_library_by_keys(self, editor: Editor):
+        """The first pose has the keyboard; Delete there removes no node."""
+        editor.press("Pose")
+        for key in ("Delete", "Tab", "Enter"):
+            editor.page.keyboard.press(key)
+        assert not editor.part(".mannequin-gallery").is_visible()
+        assert (
+            editor.truth.turns[0]["left shoulder"][1] == library()["Standing"]["T-pose"]["joints"]["left shoulder"][1]
+        )
 
     def test_a_hand_is_that_hand(self, editor: Editor):
         editor.choose("Right hand", "Pointing")
@@ -708,7 +736,7 @@ class TestGraphs:
         first.drag_handle("left hand", (40, -60))
         moved = first.text
         assert second.text == "" and second.ask("editor.canUndo") is False
-        second.choose("Pose", "Sitting")
+        second.pose("Sitting: Upright")
         second.keys("Control+z")
         assert first.text == moved
         assert second.text == ""

@@ -10,7 +10,7 @@ import { looking, placeAt, projected } from "./camera.js";
 import { dragged, HANDLES, handlePlaces } from "./handles.js";
 import { History } from "./history.js";
 import { mirrored, turnsOf } from "./kinematics.js";
-import { HANDS, POSES } from "./presets.js";
+import { HANDS } from "./presets.js";
 import { framedOn, grounded, read, SceneError, standing, write } from "./scene.js";
 import { twisted } from "./twists.js";
 
@@ -134,15 +134,15 @@ export class Editor {
     this.#change((figure) => ({ ...figure, turns: mirrored(this.body, figure.turns) }));
   }
 
-  /** A pose of `presets.js`; the hands stay as they are. */
-  pose(name) {
+  /** A pose of the library; fingers that it does not name stay as they are, and so does where the person turns. */
+  pose({ joints, turn }) {
     this.#change((figure) => {
-      const turns = turnsOf(this.body, POSES[name]);
+      const turns = turnsOf(this.body, joints);
       const fingers = /thumb|finger/;
       this.body.names.forEach((joint, number) => {
-        if (fingers.test(joint)) turns[number] = figure.turns[number];
+        if (fingers.test(joint) && !(joint in joints)) turns[number] = figure.turns[number];
       });
-      return grounded(this.body, { ...figure, turns });
+      return grounded(this.body, { ...figure, turns, turn: turn ?? figure.turn });
     });
   }
 

@@ -4,6 +4,7 @@
 
 import { Drawing } from "./drawing.js";
 import { Editor } from "./editor.js";
+import { gallery, STYLE as GALLERY } from "./gallery.js";
 import { listen } from "./gestures.js";
 import { toolbar } from "./toolbar.js";
 
@@ -23,7 +24,7 @@ const STYLE = `
 .mannequin-keys:focus + .mannequin-canvas { outline: 1px solid #6aa8ff; outline-offset: -1px; }
 .mannequin-said { font: 11px/1.3 sans-serif; color: #f0c674; min-height: 0; }
 .mannequin-said:empty { display: none; }
-`;
+${GALLERY}`;
 
 /**
  * Make one.
@@ -64,7 +65,7 @@ export function panel(body, node) {
 
   const redraw = () => {
     waiting = 0;
-    bar?.refresh();
+    bar?.refresh(!library.element.hidden);
     line.textContent = complaint || editor.said || node.note();
     const sharp = Math.max(window.devicePixelRatio * 1.5, 2);
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(Math.round(side * sharp), 1));
@@ -84,12 +85,21 @@ export function panel(body, node) {
     [photo, complaint] = [image, said];
     refresh();
   };
-  bar = toolbar(editor, { showText: node.showText, photo: show });
+  const library = gallery(body.poses, (pose) => editor.pose(pose), () => keys.focus({ preventScroll: true }));
+  stage.append(library.element);
+  const choose = () => {
+    library.toggle();
+    refresh();
+  };
+  bar = toolbar(editor, { showText: node.showText, photo: show, library: choose });
   // Whoever goes on with keys means the mannequin; whoever came with them stays where they are.
   const toKeys = (event) => {
     if (event.type === "change" || event.detail > 0) keys.focus({ preventScroll: true });
   };
-  bar.element.addEventListener("click", (event) => event.target.matches("button:not(:disabled)") && toKeys(event));
+  bar.element.addEventListener("click", (event) => {
+    // The library, where it was opened, has taken the keyboard itself.
+    if (event.target.matches("button:not(:disabled)") && library.element.hidden) toKeys(event);
+  });
   bar.element.addEventListener("change", toKeys);
   // A button has no use for Delete; the graph would remove the node.
   bar.element.addEventListener("keydown", (event) => event.stopPropagation());

@@ -2,13 +2,14 @@
  * The buttons above an editor's canvas.
  */
 
-import { HANDS, POSES } from "./presets.js";
+import { HANDS } from "./presets.js";
 
 /**
  * Buttons and lists for an editor.
  *
- * @param actions `{showText(), photo(image or null)}`: what is the node's, not the editor's.
- * @returns `{element, refresh()}`; the latter greys out what cannot be done now.
+ * @param actions `{showText(), photo(image or null), library()}`: what is the node's or the panel's, not the editor's.
+ * @returns `{element, refresh(choosing)}`; the latter greys out what cannot be done now; `choosing` says whether the
+ *   library is shown.
  */
 export function toolbar(editor, actions) {
   const element = document.createElement("div");
@@ -46,7 +47,7 @@ export function toolbar(editor, actions) {
   const undo = button("↶", "Undo (Ctrl+Z)", () => editor.undo(), true);
   const redo = button("↷", "Redo (Ctrl+Y)", () => editor.redo(), true);
   button("Reset", "Reset: one person who stands, seen from the front", () => editor.reset(), true);
-  list("Pose", Object.keys(POSES), (name) => editor.pose(name));
+  const poses = button("Pose", "Pose: choose one of the library", () => actions.library());
   list("Left hand", Object.keys(HANDS), (name) => editor.hand(name, ["left"]));
   list("Right hand", Object.keys(HANDS), (name) => editor.hand(name, ["right"]));
   button("Mirror", "Mirror left and right (M)", () => editor.mirror());
@@ -64,7 +65,9 @@ export function toolbar(editor, actions) {
   element.append(photoButton(button, actions.photo));
   button("JSON", "Show or hide the text", actions.showText, true);
 
-  const refresh = () => {
+  const refresh = (choosing) => {
+    poses.classList.toggle("mannequin-on", choosing);
+    poses.setAttribute("aria-expanded", String(choosing));
     for (const made of needScene) made.disabled = !editor.scene;
     twist.classList.toggle("mannequin-on", editor.twisting);
     twist.setAttribute("aria-pressed", String(editor.twisting));
