@@ -24,6 +24,7 @@ KINDS = {
     "captioned": (".captioned", "CaptionedPictures", True),
     "stored": (".store", "StoredPeople", True),
     "mirrored": (".mirrored", "MirroredPeople", True),
+    "beside": (".beside", "PeopleBeside", True),
 }
 YAML = (".yaml", ".yml")
 
