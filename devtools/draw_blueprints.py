@@ -12,7 +12,8 @@ from .draw_mcld import garment_swap, mcld
 from .draw_pcdms import pcdms, pcdms_refine
 from .draw_preprocess import preprocess
 from .draw_reposedm import repose_text_to_image
-from .draw_workflows import training_free, truepose
+from .draw_truepose import truepose
+from .draw_workflows import training_free
 from .graph_drawing import Graph
 from .host import ROOT
 from .say import say

@@ -12,9 +12,11 @@ from .draw_mcld import garment_swap, identity_swap, mcld, vision_loader
 from .draw_mcld_demo import mcld_demo
 from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_pcdms_demo import pcdms_demo
+from .draw_people import many_poses, pose_sequence, two_people
 from .draw_preprocess import preprocess
 from .draw_reposedm import repose_text_to_image, reposedm
-from .graph_drawing import Drawn, Graph, from_hub
+from .draw_truepose import demo_model, photos, truepose
+from .graph_drawing import Graph, from_hub
 from .graph_format import ui_to_api
 from .host import ROOT
 from .say import say
@@ -22,98 +24,6 @@ from .server import Server
 
 WORKFLOWS = ROOT / "workflows"
 API = WORKFLOWS / "api"
-
-
-def photos(graph: Graph, source: str, pose: str, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
-    """Source, its parsing, and the target's pose: what every TruePose graph begins with."""
-    _, fitted = fitted_photo(graph, "Source", source, width, height)
-    target = graph.add(0, "LoadImage", "Target pose", image=pose)
-    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
-    parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
-    return fitted, pose, parsing
-
-
-def demo_model(graph: Graph) -> dict[str, tuple]:
-    """The pack's own weights: what they give, by the name of the wire."""
-    model = graph.add(1, "MannequinLoadTruePoseModel", weights="demo_truepose.safetensors")
-    vae = graph.add(1, "VAELoader", vae_name="demo_vae.safetensors")
-    vision = graph.add(1, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors")
-    return {
-        "MODEL": model["MODEL"],
-        "source": model["source"],
-        "TRUEPOSE": model["truepose"],
-        "VAE": vae["VAE"],
-        "CLIP_VISION": vision["CLIP_VISION"],
-    }
-
-
-def truepose(info: dict) -> Graph:
-    """Figure 3 of the paper, with a model that needs no download."""
-    graph = Graph(info)
-    graph.note(
-        0,
-        "**TruePose** (Figure 3 of the paper). SourceNet reads the source once; HPFA and CAA let TargetNet look at "
-        "it; the pose encoder places the body.\n\nThe model here is the pack's **demo**: small, 96×128 pixels, trained "
-        "on synthetic people like these. For photos, put Load Checkpoint (SD1.5), Load CLIP Vision (ViT-L/14) and Load "
-        "TruePose in place of its three loaders, and raise the sizes.",
-    )
-    fitted, pose, parsing = photos(graph, "mannequin_demo_source.png", "mannequin_demo_pose.png", **DEMO_SIZE)
-    parts = demo_model(graph)
-    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], parts="body", **DEMO_SIZE)
-    latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=parts["VAE"])
-    graph.add(3, "MannequinPreviewParsing", image=fitted["IMAGE"], parsing=parsing["PARSING"])
-    mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
-    regions = graph.add(
-        3,
-        "MannequinEncodeRegions",
-        clip_vision=parts["CLIP_VISION"],
-        image=fitted["IMAGE"],
-        parsing=parsing["PARSING"],
-    )
-    source = graph.add(3, "MannequinSourceNet", model=parts["source"], latent=latent["LATENT"])
-    posed = graph.add(
-        4,
-        "MannequinApplyPoseEncoder",
-        model=parts["MODEL"],
-        truepose=parts["TRUEPOSE"],
-        pose=skeleton["IMAGE"],
-    )
-    fused = graph.add(
-        4,
-        "MannequinApplyHPFA",
-        model=posed["MODEL"],
-        source=source["SOURCE_NET"],
-        parsing_mask=mask["MASK"],
-        truepose=parts["TRUEPOSE"],
-    )
-    aligned = graph.add(
-        5,
-        "MannequinApplyCAA",
-        model=fused["MODEL"],
-        source=source["SOURCE_NET"],
-        regions=regions["REGION_EMBEDDINGS"],
-        truepose=parts["TRUEPOSE"],
-    )
-    empty = graph.add(5, "MannequinConditioning", model=parts["MODEL"])
-    noise = graph.add(5, "EmptyLatentImage", batch_size=1, **DEMO_SIZE)
-    sampled = graph.add(
-        6,
-        "KSampler",
-        model=aligned["MODEL"],
-        positive=empty["positive"],
-        negative=empty["negative"],
-        latent_image=noise["LATENT"],
-        seed=0,
-        steps=DEMO_STEPS,
-        cfg=DEMO_GUIDANCE,
-        sampler_name="ddim",
-        scheduler="simple",
-        denoise=1.0,
-    )
-    picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=parts["VAE"])
-    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/truepose")
-    graph.add(7, "PreviewImage", "Target pose", images=skeleton["IMAGE"])
-    return graph
 
 
 def training_free(info: dict) -> Graph:
@@ -286,6 +196,9 @@ GRAPHS = {
     "preprocess": preprocess,
     "truepose": truepose,
     "truepose_training_free": training_free,
+    "many_poses": many_poses,
+    "pose_sequence": pose_sequence,
+    "two_people": two_people,
     "style_transfer": style_transfer,
     "mcld_demo": mcld_demo,
     "mcld": mcld,

@@ -87,7 +87,9 @@ class Graph:
             return entry | {"size": size, "inputs": [], "outputs": [], "properties": {}, "widgets_values": text}
         info = self.info[node.type]
         inputs = []
-        for name, kind in self._sockets(info):
+        names = list(widget_names(info))
+        wired = [(name, self._kind(info, name)) for name in names if isinstance(node.values.get(name), tuple)]
+        for name, kind in [*self._sockets(info), *wired]:
             origin = node.values.get(name)
             link = None
             if isinstance(origin, tuple):
@@ -95,14 +97,15 @@ class Graph:
                 slot = self.info[source.type]["output_name"].index(output)
                 link = len(links) + 1
                 links.append([link, source.number, slot, node.number, len(inputs), kind])
-            inputs.append({"name": name, "type": kind, "link": link})
+            # A widget that takes its value from a node.
+            shown = {"widget": {"name": name}} if (name, kind) in wired else {}
+            inputs.append({"name": name, "type": kind, "link": link} | shown)
         outputs = [
             {"name": name, "type": kind, "links": []}
             for name, kind in zip(info["output_name"], info["output"], strict=True)
         ]
-        widgets = [
-            "fixed" if name is None else node.values.get(name, self._default(info, name)) for name in widget_names(info)
-        ]
+        values = {name: value for name, value in node.values.items() if not isinstance(value, tuple)}
+        widgets = ["fixed" if name is None else values.get(name, self._default(info, name)) for name in names]
         properties: dict[str, Any] = {"Node name for S&R": node.type}
         if node.type.startswith("Mannequin"):
             properties["cnr_id"] = PACK
@@ -126,6 +129,11 @@ class Graph:
             for name in info.get("input_order", {}).get(group, [])
             if isinstance(info["input"][group][name][0], str) and info["input"][group][name][0] not in WIDGET_TYPES
         ]
+
+    @staticmethod
+    def _kind(info: dict, name: str) -> str:
+        kind = next(info["input"][group][name][0] for group in info["input"] if name in info["input"][group])
+        return "COMBO" if isinstance(kind, list) else kind
 
     @staticmethod
     def _default(info: dict, name: str) -> Any:

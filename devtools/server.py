@@ -175,10 +175,10 @@ def _install_pack(place: Path) -> None:
 
 
 def _offer_inputs(folder: Path) -> None:
-    """The photos that the pack's workflows load; one that is there already is the user's."""
-    for photo in (ROOT / "workflows" / "inputs").glob("*"):
-        if photo.suffix in (".jpg", ".png") and not (folder / photo.name).exists():
-            shutil.copy(photo, folder)
+    """The photos and poses that the pack's workflows load; one that is there already is the user's."""
+    for file in (ROOT / "workflows" / "inputs").glob("*"):
+        if file.suffix in (".jpg", ".png", ".json") and not (folder / file.name).exists():
+            shutil.copy(file, folder)
 
 
 def _stop(process: subprocess.Popen) -> None:
