@@ -91,11 +91,11 @@ def two_people(info: dict) -> Graph:
     }
     size = {"width": 2 * WIDTH, "height": HEIGHT}
     parts = demo_model(graph)
+    nowhere = graph.add(1, "SolidMask", "Nowhere", value=0.0, **size)
+    half = graph.add(1, "SolidMask", "Half of the picture", value=1.0, **DEMO_SIZE)
     mannequin = graph.add(1, "MannequinPoseMannequin", mannequin=json.dumps(TWO), **size)
     skeleton = graph.add(2, "MannequinDrawPose", pose=mannequin["POSE_KEYPOINT"], parts="body", **size)
     model = posed_model(graph, parts, skeleton)["MODEL"]
-    nowhere = graph.add(1, "SolidMask", "Nowhere", value=0.0, **size)
-    half = graph.add(1, "SolidMask", "Half of the picture", value=1.0, **DEMO_SIZE)
     for name, fitted in people.items():
         model = _worn_aside(graph, model, parts, fitted, mannequin["POSE_KEYPOINT"], (nowhere, half), name)
     saved(graph, decoded(graph, model, parts, 2 * STEPS, **size), "mannequin/two_people", 7)

@@ -12,6 +12,7 @@ from devtools.host import ROOT
 from preprocessors.images import squashed
 from preprocessors.labels import LIP_20
 from training.autoencoders import load_autoencoder
+from training.methods.joint_latents import EncodedLatents
 from training.sampling import load_method
 
 WEIGHTS = ROOT / "weights"
@@ -71,6 +72,30 @@ def reposedm_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Te
     }
 
 
+def imagpose_batch(prompt: dict, graph: HostGraph, encode) -> dict[str, torch.Tensor]:
+    """What the trainer's IMAGPose is given: a source and three targets, of which the poses count."""
+    photo, dino = graph.value(node_of(prompt, "ImageScale")), graph.value(node_of(prompt, "MannequinLoadDINOv2"))
+    skeletons = [
+        graph.value(node_of(prompt, "MannequinDrawPose", f"{title}: skeleton")) * 255
+        for title in ("Source", *(f"Target pose {number}" for number in (1, 2, 3)))
+    ]
+    return {
+        "dino": dino.encode_image(squashed(photo, dino.image_size, dino.image_size), crop=False).last_hidden_state,
+        "source_image": photo * 255,
+        "source_skeleton": skeletons[0],
+        "target_image": torch.cat(skeletons[1:]),
+        "target_skeleton": torch.cat(skeletons[1:]),
+        "encode": encode,
+    }
+
+
+def sampled_together(method, batch: dict, noise: torch.Tensor, steps: int, guidance: float) -> torch.Tensor:
+    """Three poses at once, as the graph asks for them; pictures are encoded as the nodes do it."""
+    encode = batch.pop("encode")
+    method.latents = EncodedLatents(lambda pictures: encode((pictures.movedim(1, -1) + 1) / 2))
+    return method.scenario(batch, method.layout(batch, 1, 3), noise, steps, guidance)
+
+
 #: Of a graph: what the trainer is given, its weights, the conditioning before its sampler, and what is changed in it.
 GRAPHS = {
     "truepose": (truepose_batch, "truepose", "MannequinConditioning", {}),
@@ -78,6 +103,7 @@ GRAPHS = {
     "pcdms_demo": (pcdms_batch, "pcdms_inpainting", "MannequinPCDMsConditioning", {}),
     # The method's own sampler has no field.
     "reposedm": (reposedm_batch, "reposedm", "MannequinRePoseDMConditioning", {"scale": 0.0}),
+    "imagpose": (imagpose_batch, "imagpose", "MannequinIMAGPoseConditioning", {}),
 }
 
 
@@ -100,7 +126,8 @@ def test_a_shared_graph_is_what_training_samples(client, server, name):
     autoencoder = load_autoencoder(WEIGHTS / "vae" / "demo_vae.safetensors")
     batch = batch_of(prompt, HostGraph(prompt), lambda image: autoencoder.encode(image.movedim(-1, 1) * 2 - 1))
     noise = comfy.sample.prepare_noise(torch.zeros_like(theirs), SEED)
-    ours = method.sample(batch, noise, settings["steps"], settings["cfg"])
+    sample = sampled_together if name == "imagpose" else type(method).sample
+    ours = sample(method, batch, noise, settings["steps"], settings["cfg"])
     # A joint picture's right half is the target.
     pictures = [autoencoder.decode(latent) / 2 + 0.5 for latent in (ours, theirs[..., -ours.shape[-1] :])]
     assert float((pictures[0] - pictures[1]).abs().max()) < 1e-3
