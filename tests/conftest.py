@@ -58,7 +58,6 @@ def front_end(server):
 
     from devtools import untrained
     from devtools.browser import NoBrowser, ensure_chromium
-    from devtools.draw_imagpose import WEIGHTS as IMAGPOSE
     from devtools.draw_pcdms import INPAINTING, PRIOR, REFINING, SIMPLIFIED
     from devtools.draw_reposedm import ESTIMATOR
     from devtools.screenshot import open_front_end
@@ -71,7 +70,7 @@ def front_end(server):
         made = {"mcld.safetensors": untrained.mcld_state(), PRIOR: untrained.prior_state()}
         stages = {"inpainting": INPAINTING, "refining": REFINING, "simplified": SIMPLIFIED}
         made |= {file: untrained.pcdms_state(stage) for stage, file in stages.items()}
-        made |= {IMAGPOSE: untrained.imagpose_state(), ESTIMATOR: untrained.estimator_state()}
+        made[ESTIMATOR] = untrained.estimator_state()
     for name, (state, metadata) in made.items():
         save_file(state, server.base / "models" / "mannequin" / name, metadata)
     with open_front_end(server.url) as opened:
