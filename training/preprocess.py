@@ -3,8 +3,9 @@
 SOURCE is ``synthetic:identities=100``, ``deepfashion:FOLDER,split=train,size=512x352``, ``market1501:FOLDER``,
 ``folder:FOLDER,size=512x352``, ``captioned:FOLDER,size=512x512``, ``stored:FOLDER`` (another run's OUT, to add steps
 to), ``mirrored:FOLDER`` (the same, and every picture's mirror image), ``beside:FOLDER,people=2`` (its people side by
-side), or a YAML file with ``kind:``, ``root:`` and the options. OUT is a new folder, or that of a run that was stopped:
-the same command goes on with it, and does only what is left.
+side), ``fitted:FOLDER`` (with DensePose of a mannequin in their pose), or a YAML file with ``kind:``, ``root:`` and the
+options. OUT is a new folder, or that of a run that was stopped: the same command goes on with it, and does only what is
+left.
 """
 
 import argparse

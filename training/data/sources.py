@@ -25,6 +25,7 @@ KINDS = {
     "stored": (".store", "StoredPeople", True),
     "mirrored": (".mirrored", "MirroredPeople", True),
     "beside": (".beside", "PeopleBeside", True),
+    "fitted": (".fitted", "FittedPeople", True),
 }
 YAML = (".yaml", ".yml")
 
