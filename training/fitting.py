@@ -1,0 +1,60 @@
+"""How well a mannequin takes the pose of people's keypoints: ``python -m training.fitting STORE``.
+
+Of every picture of STORE, which knows its people's DensePose, the DensePose of a mannequin in their pose (see
+:mod:`.data.fitted`) is held against it. Means over pictures, with 95 % bootstrap intervals over people.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from preprocessors.errors import ConditionError
+
+from .data.fitted import fitted_iuv
+from .data.sources import open_people
+from .errors import INTERRUPTED, TrainingError
+from .evaluation.bootstrap import confidence_interval
+from .evaluation.surfaces import NAMES, surface_agreement
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.fitting", description=__doc__.splitlines()[0])
+    parser.add_argument("store", metavar="STORE", help="a data set that knows keypoints and DensePose")
+    parser.add_argument("--pictures", type=int, metavar="N", help="the first so many; all without")
+    given = parser.parse_args(arguments)
+    try:
+        people = open_people(given.store)
+        names = list(people.names)[: given.pictures]
+        records = [people.record(name) for name in names]
+        lacking = [record.name for record in records if "iuv" not in record.fields]
+        if lacking:
+            raise TrainingError(f"The record '{lacking[0]}' has no 'iuv' to compare with. Compute it first.")
+        found = [surface_agreement(fitted_iuv(record), record.fields["iuv"]) for record in records]
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. Nothing was kept.\n")
+        return INTERRUPTED
+    except (TrainingError, ConditionError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(table(found, [record.identity for record in records]) + "\n")
+    return 0
+
+
+def table(found: Sequence[dict[str, float]], whose: Sequence[str]) -> str:
+    """Markdown, a line a measure."""
+    lines = [f"| {len(found)} pictures | mean | 95 % |", "| --- | ---: | ---: |"]
+    for name in NAMES:
+        said = [(one[name], who) for one, who in zip(found, whose, strict=True) if np.isfinite(one[name])]
+        values, groups = zip(*said, strict=True) if said else ((), ())
+        if not values:
+            lines.append(f"| {name} | – | – |")
+            continue
+        low, high = confidence_interval(np.array(values), groups=groups)
+        lines.append(f"| {name} | {np.mean(values):.3f} | {low:.3f} … {high:.3f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
