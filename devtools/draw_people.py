@@ -10,7 +10,7 @@ from .draw_truepose import decoded, demo_model, posed_model, worn
 from .graph_drawing import Drawn, Graph
 
 #: Fewer than the demo's own graph takes: there are many pictures.
-STEPS = 8
+STEPS = 4
 WIDTH, HEIGHT = DEMO_SIZE["width"], DEMO_SIZE["height"]
 #: Frames of a walk, see :mod:`.walking_pose`.
 WALK, FRAMES = "mannequin_walk.json", 8

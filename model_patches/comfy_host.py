@@ -13,6 +13,8 @@ from .sites import Site
 #: Under this name our things stand in the host's dictionaries.
 KEY = "mannequin"
 RUN, EVALUATION = f"{KEY}_run", f"{KEY}_evaluation"
+#: What wants to know where tokens look, if anything does; see :mod:`.comfy_watch`.
+WATCH = f"{KEY}_watch"
 
 
 class Extra(TypedDict, total=False):
@@ -34,6 +36,7 @@ class Extra(TypedDict, total=False):
     sigmas: Tensor
     mannequin_run: Any
     mannequin_evaluation: Any
+    mannequin_watch: Any
 
 
 def site_of(extra: Extra) -> Site:

@@ -13,7 +13,7 @@ from torch import Tensor
 from .attention.joint import Look, combination, mixed
 from .attention.key_values import KeyValues
 from .comfy_evaluation import Rows
-from .comfy_host import Extra, grid_of, host_attention, site_of
+from .comfy_host import WATCH, Extra, grid_of, host_attention, site_of
 from .comfy_regrouped import Alternatives, Regrouped
 from .comfy_run import Binding, Run, check_region, check_rows
 from .conditions import Shared
@@ -85,6 +85,8 @@ class SelfAttentionPatch(Shared):
             if chunk.part.null:
                 return Alternatives([plain()], [1.0])
             looks = [self._look(binding, site, chunk, q) for binding in bindings]
+            if watch := extra.get(WATCH):
+                watch.note(site, bindings, asked, KeyValues(key, value), looks, heads, extra)
             shares = self.run.shares(bindings, chunk.part.place, extra, q.device)
             terms = [
                 combination(

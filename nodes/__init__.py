@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .attention_preview import MannequinPreviewAttention
 from .body import MannequinPoseMannequin
 from .conditioning import MannequinConditioning
 from .crop import MannequinFitImage, MannequinPasteBack
@@ -136,6 +137,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinPoseInteractionField,
     MannequinPoseInteractionFieldGuider,
     MannequinPreviewPoseField,
+    MannequinPreviewAttention,
 ]
 
 

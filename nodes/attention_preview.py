@@ -1,0 +1,117 @@
+"""A look at where a patched MODEL looks in its source."""
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..model_patches.comfy_latents import check_channels
+from ..model_patches.comfy_watch import Watch, watched_evaluation
+from ..model_patches.errors import PatchError
+from ..preprocessors.images import check_image
+from .checks import check_conditioning, latent_samples
+from .errors import names_itself
+from .host_features import search_aliases
+
+#: Sites by how fine their feature map is.
+DETAILS = ("finest", "middle", "coarsest")
+
+
+class MannequinPreviewAttention(io.ComfyNode):
+    """Attention of one place of the picture over the source."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MannequinPreviewAttention",
+            display_name="Preview Attention",
+            category="Mannequin/Patch",
+            **search_aliases("attention map", "attention heatmap", "correspondence"),
+            description=(
+                "Shows where a place of the finished picture looks in the source: which of the source's places its "
+                "attention falls on, by HPFA or reference attention. One evaluation of the MODEL, nothing is sampled."
+            ),
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="As it goes to the sampler, behind Apply HPFA or Apply Reference Attention."
+                ),
+                io.Conditioning.Input("positive", tooltip="As it goes to the sampler."),
+                io.Latent.Input("latent", tooltip="The finished picture's latent, from the sampler."),
+                io.Image.Input("source", tooltip="What SourceNet sees: the photo, for MCLD its texture map."),
+                io.Float.Input("x", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="The place, from the left."),
+                io.Float.Input("y", default=0.4, min=0.0, max=1.0, step=0.01, tooltip="The place, from the top."),
+                io.Float.Input(
+                    "percent",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="The moment: 0 is the first step, in pure noise, 1 the last.",
+                ),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), tooltip="Of which sites: those with the finest tokens, or coarser."
+                ),
+                io.Int.Input(
+                    "condition",
+                    default=1,
+                    min=1,
+                    max=99,
+                    tooltip="Of several apply nodes on the MODEL, whose source: 1 is the first in the graph.",
+                ),
+                io.Image.Input("picture", optional=True, tooltip="The finished picture, to show the place in it."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="attention", tooltip="The source, dimmed, red where the place looks."),
+                io.Mask.Output(display_name="weight", tooltip="The same as a mask; 1 where most is looked at."),
+                io.Image.Output(display_name="place", tooltip="The picture with a cross at the place."),
+            ],
+        )
+
+    @classmethod
+    @names_itself
+    def execute(cls, model, positive, latent, source, x, y, percent, detail, condition, picture=None) -> io.NodeOutput:
+        check_conditioning(positive, "The positive conditioning")
+        samples, photo = latent_samples(latent, "The latent")[:1], check_image(source)[:1]
+        check_channels(samples, model.get_model_object("latent_format").latent_channels, "The latent")
+        watch = watched_evaluation(model, positive, samples, percent, x, y, 0)
+        weight = _weight(watch, detail, condition, photo.shape[1] / photo.shape[2])
+        shown = F.interpolate(weight[None, None], size=photo.shape[1:3], mode="bilinear")[0]
+        dimmed = 0.5 * photo[..., :3]
+        drawn = dimmed + shown[..., None] * (torch.tensor([1.0, 0.0, 0.0]) - dimmed)
+        place = torch.zeros_like(photo[..., :3]) if picture is None else check_image(picture)[:1, ..., :3]
+        return io.NodeOutput(drawn, shown, _crossed(place, x, y))
+
+
+def _weight(watch: Watch, detail: str, condition: int, aspect: float) -> Tensor:
+    """The mean over sites of where the place looks, on the source's grid, 1 where most."""
+    bindings = list(dict.fromkeys(binding for _, binding in watch.seen))
+    if condition > len(bindings):
+        raise PatchError(
+            f"This MODEL has {len(bindings)} conditions that look at a source, and condition is {condition}. Set it to "
+            f"a number up to {len(bindings)}."
+        )
+    seen = [noted for (_, binding), noted in watch.seen.items() if binding is bindings[condition - 1]]
+    grids = sorted({grid for grid, _ in seen}, key=lambda grid: -grid[0] * grid[1])
+    grid = grids[{"finest": 0, "middle": len(grids) // 2, "coarsest": -1}[detail]]
+    maps = [weights for own, weights in seen if own == grid]
+    mean = torch.stack(maps).mean(0)
+    height, width = _grid_like(len(mean), aspect)
+    return (mean / mean.max().clamp(min=1e-12)).view(height, width)
+
+
+def _grid_like(tokens: int, aspect: float) -> tuple[int, int]:
+    """Height and width of so many tokens, of the aspect (height / width) that comes nearest."""
+    sides = [(tokens // width, width) for width in range(1, tokens + 1) if tokens % width == 0]
+    return min(sides, key=lambda side: abs(torch.tensor(side[0] / side[1] / aspect).log()))
+
+
+def _crossed(picture: Tensor, x: float, y: float) -> Tensor:
+    """With a red cross at a place."""
+    height, width = picture.shape[1:3]
+    row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
+    arm, thick = max(min(height, width) // 24, 2), min(height, width) // 160
+    result = picture.clone()
+    red = torch.tensor([1.0, 0.0, 0.0])
+    result[:, max(row - thick, 0) : row + thick + 1, max(column - arm, 0) : column + arm + 1] = red
+    result[:, max(row - arm, 0) : row + arm + 1, max(column - thick, 0) : column + thick + 1] = red
+    return result
