@@ -11,7 +11,6 @@ SHA256 = {
     "comfyanonymous/ControlNet-v1-1_fp16_safetensors/control_v11p_sd15_openpose_fp16.safetensors": (
         "4003c1da17b0e4ba444e02140e1c0d83bb24b79e4dcfd613c3a554d38f0f89c7"
     ),
-    "facebook/dinov2-base/model.safetensors": ("d73036b56966966d07975d696bde331762f37297e2f095de8cea0040c3aa0841"),
     "facebook/dinov2-giant/model.safetensors": ("917d3c470db999d32a312f8542149be91c7cbac61ee8fb4b67ae3d82b79ce21f"),
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K/model.safetensors": (
         "036e6e2bd49697511f4f8b8cb5ee465f93025f7a69a145eadeb9a881ace9b18d"
