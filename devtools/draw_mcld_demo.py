@@ -16,8 +16,8 @@ def mcld_demo(info: dict) -> Graph:
         0,
         "**MCLD, small** (Figure 2 of the paper): the pack's **demo** weights, 96×128 pixels, trained on synthetic "
         "people like these. They know poses and the colours of clothes; in more than a few steps they make up details. "
-        "DensePose is read from pictures that came with them, and CLIP's view of the face stands where MCLD has "
-        "insightface's. For photos take the graph *mcld*.",
+        "DensePose is that of a mannequin in the photo's pose, so that any photo will do, and CLIP's view of the face "
+        "stands where MCLD has insightface's. For real pictures take the graph *mcld*.",
     )
     nets = {
         "mcld": graph.add(0, "MannequinLoadMCLD", weights="demo_mcld.safetensors"),
@@ -35,11 +35,17 @@ def mcld_demo(info: dict) -> Graph:
         height=HEIGHT,
         crop="center",
     )
+    target = graph.add(1, "LoadImage", "Target pose", image="mannequin_demo_pose.png")
     surfaces = {}
-    for title, name in (("Source", "source"), ("Target pose", "pose")):
-        picture = graph.add(1, "LoadImage", f"{title}: IUV", image=f"mannequin_demo_{name}_iuv.png")
+    for title, name, shown in (("Source", "source", photo), ("Target pose", "pose", target)):
+        seen = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=shown["IMAGE"])
         surfaces[name] = graph.add(
-            2, "MannequinImportDensePose", f"{title}: DensePose", image=picture["IMAGE"], order="IUV"
+            2,
+            "MannequinPoseMannequin",
+            f"{title}: DensePose of a mannequin",
+            pose=seen["POSE_KEYPOINT"],
+            width=WIDTH,
+            height=HEIGHT,
         )
     pose = graph.add(3, "MannequinDensePoseImage", densepose=surfaces["pose"]["DENSEPOSE"], convention="VUI")
     texture = graph.add(3, "MannequinTextureMap", image=fitted["IMAGE"], densepose=surfaces["source"]["DENSEPOSE"])
