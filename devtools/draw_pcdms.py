@@ -3,6 +3,7 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
+from .draw_demo import Wire
 from .graph_drawing import Drawn, Graph, from_hub
 
 PRIOR, INPAINTING, REFINING, SIMPLIFIED = (
@@ -21,7 +22,6 @@ NOTE = (
     "and DINOv2 giant for *Load DINOv2*."
 )
 
-Wire = tuple[Drawn, str]
 #: A photo, its keypoints and their picture, by name.
 Person = dict[str, Wire]
 

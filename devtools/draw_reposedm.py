@@ -1,6 +1,6 @@
 """RePoseDM's example graphs: its own model, small; and text to image, several people in the poses of a photo."""
 
-from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, fitted_photo
+from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, blended, fitted_photo, tops_mask
 from .draw_pcdms import Wire, checkpoint_loader, sampled, saved
 from .graph_drawing import Drawn, Graph
 
@@ -55,6 +55,45 @@ def reposedm(info: dict) -> Graph:
     graph.add(5, "PreviewImage", "Target pose", images=skeleton["IMAGE"])
     graph.add(6, "PreviewImage", "Where it is off the pose", images=field["field"])
     saved(graph, picture, "mannequin/reposedm", 6)
+    return graph
+
+
+def reposedm_garment(info: dict) -> Graph:
+    """Figure 4 of the paper: somebody in a part of somebody else's clothes."""
+    graph = Graph(info)
+    graph.note(
+        0,
+        "**Garment control** (Figure 4 of the paper): inside the mask the picture follows the source, outside it the "
+        "reference, both in the reference's pose; at every step the two predictions are put together. The mask is the "
+        "reference's top; *labels* of Parsing Mask chooses another part.\n\nThe model here is the pack's **demo**: "
+        "small, 96×128 pixels, trained on synthetic people like these.",
+    )
+    _, source = fitted_photo(graph, "Source", "mannequin_demo_source.png", **DEMO_SIZE)
+    loaded, reference = fitted_photo(graph, "Reference", "mannequin_demo_reference.png", **DEMO_SIZE)
+    nets = graph.add(1, "MannequinLoadRePoseDM", weights=DEMO)
+    vae = graph.add(1, "VAELoader", vae_name="demo_vae.safetensors")
+    pose = graph.add(1, "MannequinDetectPose", "The reference's pose", image=loaded["IMAGE"])
+    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], parts="body", **DEMO_SIZE)
+    given = {
+        name: graph.add(
+            3,
+            "MannequinRePoseDMConditioning",
+            f"RePoseDM Conditioning, {name}",
+            alignment=nets["alignment"],
+            vae=vae["VAE"],
+            image=photo["IMAGE"],
+            pose=skeleton["IMAGE"],
+        )
+        for name, photo in (("source", source), ("reference", reference))
+    }
+    branches = {"model": nets["MODEL"], "reference_model": nets["MODEL"]}
+    for side in ("positive", "negative"):
+        branches |= {side: given["source"][side], f"reference_{side}": given["reference"][side]}
+    parsing = graph.add(2, "MannequinParsePerson", "Parse the reference", image=reference["IMAGE"])
+    mask = tops_mask(graph, parsing)
+    latents = blended(graph, 4, branches, mask, given["source"]["latent"], DEMO_STEPS)
+    picture = graph.add(5, "VAEDecode", samples=latents, vae=vae["VAE"])["IMAGE"]
+    saved(graph, picture, "mannequin/reposedm_garment", 6)
     return graph
 
 

@@ -6,7 +6,7 @@
 import json
 
 from .client import Client
-from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, DEMO_STEPS, fitted_photo
+from .draw_demo import DEMO_SIZE, DEMO_STEPS, blended, fitted_photo, tops_mask
 from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld, vision_loader
 from .draw_mcld_demo import mcld_demo
@@ -14,7 +14,7 @@ from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
 from .draw_pcdms_demo import pcdms_demo
 from .draw_people import many_poses, pose_sequence, two_people
 from .draw_preprocess import preprocess
-from .draw_reposedm import repose_text_to_image, reposedm
+from .draw_reposedm import repose_text_to_image, reposedm, reposedm_garment
 from .draw_truepose import demo_model, photos, truepose
 from .graph_drawing import Graph, from_hub
 from .graph_format import ui_to_api
@@ -154,40 +154,13 @@ def style_transfer(info: dict) -> Graph:
         )
         looks.append(look)
         parsings.append(parsing)
-    region = graph.add(
-        3,
-        "MannequinParsingMask",
-        "Where the source's look goes",
-        parsing=parsings[1]["PARSING"],
-        labels="Upper-clothes",
-    )
     empty = graph.add(4, "MannequinConditioning", model=parts["MODEL"])
-    guider = graph.add(
-        5,
-        "MannequinRegionBlendGuider",
-        model=looks[0]["MODEL"],
-        positive=empty["positive"],
-        negative=empty["negative"],
-        reference_model=looks[1]["MODEL"],
-        reference_positive=empty["positive"],
-        reference_negative=empty["negative"],
-        mask=region["MASK"],
-        cfg=DEMO_GUIDANCE,
-    )
-    noise = graph.add(5, "RandomNoise", noise_seed=0)
-    sampler = graph.add(5, "KSamplerSelect", sampler_name="ddim")
-    sigmas = graph.add(5, "BasicScheduler", model=parts["MODEL"], scheduler="simple", steps=DEMO_STEPS, denoise=1.0)
     latent = graph.add(5, "EmptyLatentImage", batch_size=1, **size)
-    sampled = graph.add(
-        6,
-        "SamplerCustomAdvanced",
-        noise=noise["NOISE"],
-        guider=guider["GUIDER"],
-        sampler=sampler["SAMPLER"],
-        sigmas=sigmas["SIGMAS"],
-        latent_image=latent["LATENT"],
-    )
-    picture = graph.add(6, "VAEDecode", samples=sampled["output"], vae=parts["VAE"])
+    branches = {"model": looks[0]["MODEL"], "reference_model": looks[1]["MODEL"]}
+    for side in ("positive", "negative"):
+        branches |= {side: empty[side], f"reference_{side}": empty[side]}
+    sampled = blended(graph, 5, branches, tops_mask(graph, parsings[1]), latent["LATENT"], DEMO_STEPS)
+    picture = graph.add(6, "VAEDecode", samples=sampled, vae=parts["VAE"])
     graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/style_transfer")
     return graph
 
@@ -211,6 +184,7 @@ GRAPHS = {
     "imagpose": imagpose,
     "imagpose_many_sources": imagpose_many_sources,
     "reposedm": reposedm,
+    "reposedm_garment": reposedm_garment,
     "repose_text_to_image": repose_text_to_image,
 }
 
