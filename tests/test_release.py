@@ -18,11 +18,13 @@ SHIPPED = sorted((ROOT / "weights").rglob("*.safetensors"))
 
 def test_of_absolute_paths_the_names_are_left(tmp_path):
     options = {"decoder": "/home/me/vae.safetensors", "base": "models/sd", "regions": [0, 3], "rule": "Eq. 15"}
+    options |= {"begin": ["/home/me/first.safetensors", "second"], "deeper": {"file": "/home/me/third"}}
+    named = {"decoder": "vae.safetensors", "begin": ["first.safetensors", "second"], "deeper": {"file": "third"}}
     header = {OPTIONS_KEY: json.dumps(options), "mannequin.method": "x"}
     save_file({"a": torch.rand(4), "b": torch.tensor(0.1)}, tmp_path / "run.safetensors", header)
     release(tmp_path / "run.safetensors", tmp_path / "out.safetensors")
     with safe_open(tmp_path / "out.safetensors", "pt") as file:
-        assert json.loads(file.metadata()[OPTIONS_KEY]) == options | {"decoder": "vae.safetensors"}
+        assert json.loads(file.metadata()[OPTIONS_KEY]) == options | named
         assert file.metadata()["mannequin.method"] == "x"
     state = load_file(tmp_path / "out.safetensors")
     assert (state["a"].dtype, state["b"].dtype) == (torch.float16, torch.float32)

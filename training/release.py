@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,11 +41,17 @@ def _without_folders(header: Mapping[str, str]) -> dict[str, str]:
     """The header with the bare names of files that its options have by absolute paths."""
     if OPTIONS_KEY not in header:
         return dict(header)
-    options = {
-        key: PurePath(value).name if isinstance(value, str) and PurePath(value).is_absolute() else value
-        for key, value in json.loads(header[OPTIONS_KEY]).items()
-    }
+    options = _named(json.loads(header[OPTIONS_KEY]))
     return dict(header) | {OPTIONS_KEY: json.dumps(options, separators=(",", ":"))}
+
+
+def _named(value: Any) -> Any:
+    """JSON in which absolute paths, wherever they stand, are bare names."""
+    if isinstance(value, dict):
+        return {key: _named(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_named(each) for each in value]
+    return PurePath(value).name if isinstance(value, str) and PurePath(value).is_absolute() else value
 
 
 def _half(key: str, tensor: torch.Tensor) -> torch.Tensor:
