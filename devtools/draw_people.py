@@ -36,18 +36,14 @@ def many_poses(info: dict) -> Graph:
     graph.note(
         0,
         "**One person in many poses.** *Pose Library* gives a list of poses, and everything behind it runs once for "
-        "each: the photo is read a single time, the noise is the same, and so the pictures belong together. Choose "
+        "each: the photo is encoded a single time, the noise is the same, and so the pictures belong together. Choose "
         "another category, a single pose, or set poses of your own in *Pose Mannequin*.\n\n" + DEMO_NOTE,
     )
     _, fitted = fitted_photo(graph, "Source", "mannequin_demo_source.png", **DEMO_SIZE)
     parts = demo_model(graph)
     poses = graph.add(0, "MannequinPoseLibrary", pose="Walking: all")
     mannequin = graph.add(1, "MannequinPoseMannequin", mannequin=poses["mannequin"], **DEMO_SIZE)
-    parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
-    keypoints = mannequin["POSE_KEYPOINT"]
-    skeleton = graph.add(2, "MannequinDrawPose", pose=keypoints, parts="body", **DEMO_SIZE)
-    posed = posed_model(graph, parts, skeleton)
-    picture = decoded(graph, worn(graph, posed["MODEL"], parts, fitted, parsing, keypoints), parts, STEPS, **DEMO_SIZE)
+    picture, skeleton = _put_into(graph, mannequin["POSE_KEYPOINT"], parts, fitted)
     saved(graph, picture, "mannequin/many_poses", 7)
     graph.add(7, "PreviewImage", "Poses", images=skeleton["IMAGE"])
     return graph
@@ -66,14 +62,21 @@ def pose_sequence(info: dict) -> Graph:
     _, fitted = fitted_photo(graph, "Source", "mannequin_demo_source.png", **DEMO_SIZE)
     parts = demo_model(graph)
     keypoints = graph.add(0, "MannequinLoadPose", "Frames", saved_pose=WALK)["POSE_KEYPOINT"]
-    parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
-    skeleton = graph.add(2, "MannequinDrawPose", pose=keypoints, parts="body", **DEMO_SIZE)
-    model = worn(graph, posed_model(graph, parts, skeleton)["MODEL"], parts, fitted, parsing, keypoints)
-    frames = decoded(graph, model, parts, STEPS, **DEMO_SIZE, frames=FRAMES)
+    frames, skeleton = _put_into(graph, keypoints, parts, fitted, FRAMES)
     saved(graph, frames, "mannequin/pose_sequence", 7)
     graph.add(7, "SaveAnimatedWEBP", images=frames, filename_prefix="mannequin/pose_sequence", fps=8.0)
     graph.add(7, "PreviewImage", "Poses", images=skeleton["IMAGE"])
     return graph
+
+
+def _put_into(
+    graph: Graph, keypoints: Wire, parts: dict[str, Wire], photo: Drawn, frames: int = 1
+) -> tuple[Wire, Drawn]:
+    """A photo's person in poses of one batch: the pictures, and the drawn poses."""
+    parsing = graph.add(2, "MannequinParsePerson", image=photo["IMAGE"])
+    skeleton = graph.add(2, "MannequinDrawPose", pose=keypoints, parts="body", **DEMO_SIZE)
+    model = worn(graph, posed_model(graph, parts, skeleton)["MODEL"], parts, photo, parsing, keypoints)
+    return decoded(graph, model, parts, STEPS, **DEMO_SIZE, frames=frames), skeleton
 
 
 def two_people(info: dict) -> Graph:

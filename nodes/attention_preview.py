@@ -1,5 +1,7 @@
 """A look at where a patched MODEL looks in its source."""
 
+import math
+
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -9,6 +11,7 @@ from ..model_patches.comfy_latents import check_channels
 from ..model_patches.comfy_watch import Watch, watched_evaluation
 from ..model_patches.errors import PatchError
 from ..preprocessors.images import check_image
+from ..preprocessors.overlay import reddened
 from .checks import check_conditioning, latent_samples
 from .errors import names_itself
 from .host_features import search_aliases
@@ -76,10 +79,9 @@ class MannequinPreviewAttention(io.ComfyNode):
         watch = watched_evaluation(model, positive, samples, percent, x, y, 0)
         weight = _weight(watch, detail, condition, photo.shape[1] / photo.shape[2])
         shown = F.interpolate(weight[None, None], size=photo.shape[1:3], mode="bilinear")[0]
-        dimmed = 0.5 * photo[..., :3]
-        drawn = dimmed + shown[..., None] * (torch.tensor([1.0, 0.0, 0.0]) - dimmed)
-        place = torch.zeros_like(photo[..., :3]) if picture is None else check_image(picture)[:1, ..., :3]
-        return io.NodeOutput(drawn, shown, _crossed(place, x, y))
+        photo = photo[..., :3]
+        place = torch.zeros_like(photo) if picture is None else check_image(picture)[:1, ..., :3]
+        return io.NodeOutput(reddened(photo, shown[..., None]), shown, _crossed(place, x, y))
 
 
 def _weight(watch: Watch, detail: str, condition: int, aspect: float) -> Tensor:
@@ -102,7 +104,7 @@ def _weight(watch: Watch, detail: str, condition: int, aspect: float) -> Tensor:
 def _grid_like(tokens: int, aspect: float) -> tuple[int, int]:
     """Height and width of so many tokens, of the aspect (height / width) that comes nearest."""
     sides = [(tokens // width, width) for width in range(1, tokens + 1) if tokens % width == 0]
-    return min(sides, key=lambda side: abs(torch.tensor(side[0] / side[1] / aspect).log()))
+    return min(sides, key=lambda side: abs(math.log(side[0] / side[1] / aspect)))
 
 
 def _crossed(picture: Tensor, x: float, y: float) -> Tensor:

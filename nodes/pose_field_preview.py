@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from ..model_patches.comfy_pose_field import check_frames
 from ..model_patches.guidance.pose_interaction_field import pose_field
 from ..model_patches.networks.higherhrnet import sized_for
+from ..preprocessors.overlay import reddened
 from .checks import as_pose_picture
 from .errors import names_itself
 from .pose_field import target_pose
@@ -55,6 +56,4 @@ class MannequinPreviewPoseField(io.ComfyNode):
         )
         most = density.amax((1, 2, 3), keepdim=True)
         share = torch.where(most > 0, density / most, 0).movedim(1, -1)
-        dimmed = 0.5 * pictures.movedim(1, -1)
-        drawn = dimmed + share * (torch.tensor([1.0, 0.0, 0.0]) - dimmed)
-        return io.NodeOutput(drawn, weight[:, 0], float(field.distance.mean()))
+        return io.NodeOutput(reddened(pictures.movedim(1, -1), share), weight[:, 0], float(field.distance.mean()))

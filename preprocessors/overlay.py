@@ -1,4 +1,4 @@
-"""A parsing over its photo, with a legend beside it: for looking at."""
+"""A parsing over its photo, with a legend beside it; a share of anything, in red: for looking at."""
 
 import math
 
@@ -33,6 +33,12 @@ def overlay(image: Tensor, parsing: Parsing) -> Tensor:
         painted = _painted(picture, labels).repeat_interleave(times, 0).repeat_interleave(times, 1)
         rows.append(torch.cat([painted, legend], 1))
     return torch.stack(rows)
+
+
+def reddened(pictures: Tensor, share: Tensor) -> Tensor:
+    """Pictures ``[B, H, W, 3]``, dimmed, and red by a share ``[B, H, W, 1]`` in 0–1."""
+    dimmed = 0.5 * pictures
+    return dimmed + share * (torch.tensor([1.0, 0.0, 0.0]) - dimmed)
 
 
 def _painted(picture: Tensor, labels: Tensor) -> Tensor:

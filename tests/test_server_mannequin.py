@@ -452,8 +452,10 @@ class TestButtons:
         before = editor.text
         editor.press("Pose")
         assert editor.part(".mannequin-gallery").is_visible()
+        expect(editor.part('button[title^="Pose"]')).to_have_attribute("aria-expanded", "true")
         editor.page.keyboard.press("Escape")
         assert not editor.part(".mannequin-gallery").is_visible()
+        expect(editor.part('button[title^="Pose"]')).to_have_attribute("aria-expanded", "false")
         editor.press("Pose")
         editor.press("Pose")
         assert not editor.part(".mannequin-gallery").is_visible() and editor.text == before

@@ -26,19 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         people = open_people(given.store)
-        names = list(people.names)[: given.pictures]
-        records = [people.record(name) for name in names]
-        lacking = [record.name for record in records if "iuv" not in record.fields]
-        if lacking:
-            raise TrainingError(f"The record '{lacking[0]}' has no 'iuv' to compare with. Compute it first.")
-        found = [surface_agreement(fitted_iuv(record), record.fields["iuv"]) for record in records]
+        found, whose = [], []
+        for record in map(people.record, list(people.names)[: given.pictures]):
+            if "iuv" not in record.fields:
+                raise TrainingError(f"The record '{record.name}' has no 'iuv' to compare with. Compute it first.")
+            found.append(surface_agreement(fitted_iuv(record), record.fields["iuv"]))
+            whose.append(record.identity)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Nothing was kept.\n")
         return INTERRUPTED
     except (TrainingError, ConditionError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(table(found, [record.identity for record in records]) + "\n")
+    sys.stdout.write(table(found, whose) + "\n")
     return 0
 
 

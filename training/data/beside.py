@@ -31,9 +31,14 @@ class PeopleBeside:
 
     def __init__(self, root: str | Path, people: int = 2) -> None:
         self._people = StoredPeople(root)
+        # Pairs are of one outfit, and pictures need not be read to know them.
         outfits: dict[str, list[str]] = {}
-        for name in self._people.names:
-            outfits.setdefault(self._people.record(name).outfit, []).append(name)
+        for pair in self._people.pairs:
+            one, other = (outfits.setdefault(name, [name]) for name in pair)
+            if one is not other:
+                one += other
+                outfits.update(dict.fromkeys(other, one))
+        outfits = {theirs[0]: theirs for theirs in outfits.values()}
         if people < 1 or people > len(outfits):
             raise TrainingError(f"'{root}' shows {len(outfits)} people in their outfits: {people} cannot stand beside.")
         named = iter(outfits.values())

@@ -23,7 +23,7 @@ export const STYLE = `
  * @param poses by category and name, in the order of the pictures.
  * @param choose `(pose)`: what to do with the one that is chosen.
  * @param closed `()`: what to do when it is left.
- * @returns `{element, toggle()}`; the latter says whether it is shown now.
+ * @returns `{element, toggle()}`.
  */
 export function gallery(poses, choose, closed) {
   const element = document.createElement("div");
@@ -68,7 +68,6 @@ export function gallery(poses, choose, closed) {
     element.hidden = !element.hidden;
     if (element.hidden) closed();
     else element.querySelector("button")?.focus({ preventScroll: true });
-    return !element.hidden;
   };
   return { element, toggle };
 }

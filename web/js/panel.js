@@ -85,7 +85,12 @@ export function panel(body, node) {
     [photo, complaint] = [image, said];
     refresh();
   };
-  const library = gallery(body.poses, (pose) => editor.pose(pose), () => keys.focus({ preventScroll: true }));
+  const left = () => {
+    keys.focus({ preventScroll: true });
+    // The toolbar's button says that it is closed.
+    refresh();
+  };
+  const library = gallery(body.poses, (pose) => editor.pose(pose), left);
   stage.append(library.element);
   const choose = () => {
     library.toggle();
