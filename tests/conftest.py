@@ -22,6 +22,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 GOLDEN_VARIABLE = "MANNEQUIN_GOLDEN"
 
 
+def pytest_runtest_setup():
+    """The same layers in every run: of an unlucky draw a small network is dead, and a test of it then fails.
+
+    Before any fixture, so that those of a whole file are drawn alike too.
+    """
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def _inference_mode():
     """As the host runs nodes; a test that needs gradients opens ``torch.inference_mode(False)`` itself."""
