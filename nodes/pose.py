@@ -23,6 +23,10 @@ PARTS = {
     "body, feet, hands, face": ("feet", "hands", "face"),
 }
 WITH_FACE = next(iter(PARTS))
+#: What is looked for in a photo besides the body. The body alone first, as it was when there was nothing else: pose
+#: encoders that know no hands would be shown some.
+DETECTED = {"body": (), "body, hands": ("hands",), "body, feet, hands": ("feet", "hands")}
+BODY_ALONE = next(iter(DETECTED))
 
 
 class MannequinDetectPose(io.ComfyNode):
@@ -34,10 +38,10 @@ class MannequinDetectPose(io.ComfyNode):
             node_id="MannequinDetectPose",
             display_name="Detect Pose",
             category="Mannequin/Pose",
-            **search_aliases("openpose", "dwpose", "pose estimation", "skeleton", "blazepose", "mediapipe"),
+            **search_aliases("openpose", "dwpose", "pose estimation", "hands", "skeleton", "blazepose", "mediapipe"),
             description=(
-                "Finds people and their 18 OpenPose keypoints with the bundled BlazePose; nothing to download. The "
-                "POSE_KEYPOINT of DWPose and OpenPose nodes can be used in its place."
+                "Finds people and their 18 OpenPose keypoints, feet and hands with the bundled BlazePose and MediaPipe "
+                "Hands; nothing to download. The POSE_KEYPOINT of DWPose and OpenPose nodes can be used in its place."
             ),
             inputs=[
                 io.Image.Input("image", tooltip="Photos; one frame of keypoints is made for each."),
@@ -57,6 +61,15 @@ class MannequinDetectPose(io.ComfyNode):
                     tooltip="Order of the points. Other nodes expect OpenPose-18; COCO-17 is for tools that read it.",
                 ),
                 person_input(),
+                io.Combo.Input(
+                    "parts",
+                    options=list(DETECTED),
+                    optional=True,
+                    tooltip=(
+                        "Hands (21 points each) for a ControlNet (OpenPose), PCDMs and IMAGPose; feet (big toe and "
+                        "heel) for tools that read them. Drawn by Draw Pose."
+                    ),
+                ),
             ],
             outputs=[
                 PoseKeypoint.Output("pose", display_name="POSE_KEYPOINT", tooltip="Keypoints, in pixels of the photo.")
@@ -65,8 +78,11 @@ class MannequinDetectPose(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(cls, image, on_no_person, on_several, threshold, layout="OpenPose-18", person=1) -> io.NodeOutput:
-        frames = detect_poses(image, on_no_person, on_several, threshold, per_picture(len(image)), person)
+    def execute(
+        cls, image, on_no_person, on_several, threshold, layout="OpenPose-18", person=1, parts=BODY_ALONE
+    ) -> io.NodeOutput:
+        progress, looked_for = per_picture(len(image)), DETECTED[parts]
+        frames = detect_poses(image, on_no_person, on_several, threshold, progress, person, looked_for)
         return io.NodeOutput(to_pose_keypoint(frames, layout))
 
 

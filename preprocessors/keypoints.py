@@ -91,9 +91,14 @@ def from_blazepose(people: Sequence[Person], width: int, height: int, threshold:
         return Frame(torch.zeros(0, 18, 3), width, height)
     landmarks = torch.stack([person.landmarks for person in people])
     points = _reorder(landmarks, _FROM_BLAZEPOSE)
+    return Frame(seen_or_not(points, width, height, threshold), width, height)
+
+
+def seen_or_not(points: Tensor, width: int, height: int, threshold: float) -> Tensor:
+    """Points ``[…, 3]`` in pixels with confidence 1, or 0 where it was below ``threshold`` or they lie outside."""
     inside = (points[..., :2] >= 0).all(-1) & (points[..., 0] < width) & (points[..., 1] < height)
-    points[..., 2] = ((points[..., 2] >= threshold) & (points[..., 2] > 0) & inside).float()
-    return Frame(points, width, height)
+    seen = (points[..., 2] >= threshold) & (points[..., 2] > 0) & inside
+    return torch.cat([points[..., :2], seen[..., None].float()], -1)
 
 
 def from_coco_17(people: Tensor, width: int, height: int) -> Frame:

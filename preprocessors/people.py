@@ -1,14 +1,15 @@
 """What happens when a picture shows nobody, or several people: an option, never a crash."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .blazepose import Person, find_people
+from .detected_parts import DetectedPart, detected_parts
 from .errors import ConditionError
 from .images import check_image
 from .keypoints import Frame, from_blazepose, from_pose_keypoint
@@ -112,6 +113,7 @@ def detect_poses(
     threshold: float = 0.5,
     progress: Callable[[], None] = lambda: None,
     person: int = 1,
+    parts: Collection[DetectedPart] = (),
 ) -> list[Frame]:
     """OpenPose-18 keypoints of an IMAGE ``[B, H, W, C]`` in 0–1, a frame a picture.
 
@@ -121,14 +123,18 @@ def detect_poses(
         threshold: keypoints less visible than this, in 0–1, are not seen.
         progress: called after every picture.
         person: who counts with "index": 1 is the leftmost.
+        parts: what is looked for besides the body.
 
     Raises:
         ConditionError: what the options ask for, or no proper image.
     """
-    return [
-        from_blazepose(people, width=picture.shape[1], height=picture.shape[0], threshold=threshold)
-        for picture, people in people_of(image, on_no_person, on_several, progress, person)
-    ]
+    frames = []
+    for picture, people in people_of(image, on_no_person, on_several, progress, person):
+        frame = from_blazepose(people, width=picture.shape[1], height=picture.shape[0], threshold=threshold)
+        if parts:
+            frame = replace(frame, parts=detected_parts(picture, people, threshold, parts))
+        frames.append(frame)
+    return frames
 
 
 def choose_people(

