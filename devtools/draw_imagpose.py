@@ -3,8 +3,8 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
-from .draw_pcdms import Person, Wire, person, sampled, saved
-from .draw_pcdms_demo import SAMPLING, SIZE, demo_networks, demo_person, photo
+from .draw_pcdms import Person, Wire, sampled, saved
+from .draw_pcdms_demo import SAMPLING, SIZE, demo_networks, demo_person, demo_target
 from .graph_drawing import Graph
 
 #: The pack's own weights; its UNet has three levels, and its tiles are multiples of 32.
@@ -32,7 +32,7 @@ def imagpose(info: dict) -> Graph:
     )
     nets = demo_networks(graph) | loader(graph, DEMO)
     targets = [
-        person(graph, f"Target pose {number}", photo(name), SIZE, STYLE)
+        demo_target(graph, f"Target pose {number}", name, STYLE)
         for number, name in enumerate(("pose", "source_3", "reference"), 1)
     ]
     made = _generated(graph, nets, [demo_person(graph, "Source", "source", STYLE)], targets)
@@ -55,7 +55,7 @@ def imagpose_many_sources(info: dict) -> Graph:
         demo_person(graph, f"Source {number}", name, STYLE)
         for number, name in enumerate(("source", "source_2", "source_3"), 1)
     ]
-    made = _generated(graph, nets, sources, [person(graph, "Target pose", photo("pose"), SIZE, STYLE)])
+    made = _generated(graph, nets, sources, [demo_target(graph, "Target pose", "pose", STYLE)])
     saved(graph, made, "mannequin/imagpose_many_sources", RESULT)
     return graph
 

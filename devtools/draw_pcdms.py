@@ -116,15 +116,22 @@ def refining_loader(graph: Graph, weights: str = REFINING, column: int = 0) -> d
     return {"refining": node["MODEL"], "refining_parts": node["pcdms"]}
 
 
-def person(graph: Graph, title: str, photo: str, size: tuple[int, int] = SIZE, style: str = "PCDMs") -> Person:
-    """A photo, its keypoints, and their picture as a method draws it."""
+def person(graph: Graph, title: str, photo: str, **drawing) -> Person:
+    """A photo, its keypoints, and their picture as :func:`posed` draws it."""
     loaded = graph.add(1, "LoadImage", title, image=photo)
-    return {"photo": loaded["IMAGE"]} | posed(graph, title, loaded, size, style)
+    return {"photo": loaded["IMAGE"]} | posed(graph, title, loaded, **drawing)
 
 
-def posed(graph: Graph, title: str, loaded: Drawn, size: tuple[int, int] = SIZE, style: str = "PCDMs") -> Person:
-    """Keypoints of a photo that is there, and their picture."""
-    pose = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=loaded["IMAGE"])
+def posed(
+    graph: Graph,
+    title: str,
+    loaded: Drawn,
+    size: tuple[int, int] = SIZE,
+    style: str = "PCDMs",
+    parts: str = "body, hands",
+) -> Person:
+    """Keypoints of a photo that is there, and their picture: published networks were shown hands, the demo not."""
+    pose = graph.add(2, "MannequinDetectPose", f"{title}: pose", image=loaded["IMAGE"], parts=parts)
     skeleton = graph.add(
         3,
         "MannequinDrawPose",

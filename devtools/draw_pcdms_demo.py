@@ -23,7 +23,7 @@ def pcdms_demo(info: dict) -> Graph:
     nets |= inpainting_loader(graph, "demo_pcdms_inpainting.safetensors")
     nets |= refining_loader(graph, "demo_pcdms_refining.safetensors")
     prior = graph.add(0, "MannequinLoadPCDMsPrior", weights="demo_pcdms_prior.safetensors")
-    source, target = demo_person(graph, "Source", "source"), person(graph, "Target pose", photo("pose"), SIZE)
+    source, target = demo_person(graph, "Source", "source"), demo_target(graph, "Target pose", "pose")
     vision = graph.add(0, "MannequinLoadSmallCLIPVision", weights="demo_clip_vision.safetensors")
     nets |= {"prior": prior["PCDMS_PRIOR"], "clip": vision["CLIP_VISION"]}
     picture = three_stages(graph, nets, source, target, SIZE, rescale=0.0, **SAMPLING)
@@ -41,7 +41,12 @@ def demo_networks(graph: Graph) -> dict[str, Wire]:
 def demo_person(graph: Graph, title: str, name: str, style: str = "PCDMs") -> Person:
     """As :func:`.draw_pcdms.person`, of one of the demo's photos; the networks see it at their own size."""
     loaded, fitted = fitted_photo(graph, title, photo(name), **DEMO_SIZE)
-    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE, style)
+    return {"photo": fitted["IMAGE"]} | posed(graph, title, loaded, SIZE, style, "body")
+
+
+def demo_target(graph: Graph, title: str, name: str, style: str = "PCDMs") -> Person:
+    """Whose pose is taken, of the demo's photos."""
+    return person(graph, title, photo(name), size=SIZE, style=style, parts="body")
 
 
 def photo(name: str) -> str:

@@ -4,6 +4,7 @@ from .draw_mcld import densepose_loader
 from .graph_drawing import Drawn, Graph
 
 WIDTH, HEIGHT = 352, 704
+WITH_PARTS = "body, feet, hands"
 
 
 def preprocess(info: dict) -> Graph:
@@ -40,10 +41,10 @@ def show(graph: Graph, column: int, title: str, picture: tuple[Drawn, str]) -> N
 
 def keypoints(graph: Graph, image: tuple[Drawn, str], other: tuple[Drawn, str]) -> None:
     size = {"width": WIDTH, "height": HEIGHT}
-    own = graph.add(2, "MannequinDetectPose", image=image)
-    drawn = graph.add(3, "MannequinDrawPose", pose=own["POSE_KEYPOINT"], **size)
+    own = graph.add(2, "MannequinDetectPose", image=image, parts=WITH_PARTS)
+    drawn = graph.add(3, "MannequinDrawPose", pose=own["POSE_KEYPOINT"], parts="body, feet, hands, face", **size)
     show(graph, 4, "Keypoints", drawn["IMAGE"])
-    target = graph.add(2, "MannequinDetectPose", "The other pose", image=other)
+    target = graph.add(2, "MannequinDetectPose", "The other pose", image=other, parts=WITH_PARTS)
     moved = graph.add(
         3,
         "MannequinRetargetPose",

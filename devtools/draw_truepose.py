@@ -5,11 +5,13 @@ from .draw_pcdms import Wire, saved
 from .graph_drawing import Drawn, Graph
 
 
-def photos(graph: Graph, source: str, pose: str, width: int, height: int) -> tuple[Drawn, Drawn, Drawn]:
+def photos(
+    graph: Graph, source: str, pose: str, width: int, height: int, parts: str = "body"
+) -> tuple[Drawn, Drawn, Drawn]:
     """Source, its parsing, and the target's pose: what every TruePose graph begins with."""
     _, fitted = fitted_photo(graph, "Source", source, width, height)
     target = graph.add(0, "LoadImage", "Target pose", image=pose)
-    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
+    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"], parts=parts)
     parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
     return fitted, pose, parsing
 

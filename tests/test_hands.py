@@ -1,4 +1,4 @@
-"""Hands and feet found in a photo: where MediaPipe's own Holistic finds them, whose they are, and how they are drawn."""
+"""Hands and feet found in a photo: where MediaPipe's Holistic finds them, whose they are, and how they are drawn."""
 
 from dataclasses import replace
 
