@@ -12,14 +12,21 @@ from .draw_mcld import garment_swap, mcld
 from .draw_pcdms import pcdms, pcdms_refine
 from .draw_preprocess import preprocess
 from .draw_reposedm import repose_text_to_image
+from .draw_training_free import training_free, training_free_sdxl
 from .draw_truepose import truepose
-from .draw_workflows import training_free
 from .graph_drawing import Graph
 from .host import ROOT
 from .say import say
 from .server import Server
 
 SAMPLER = [("KSampler", "seed"), ("KSampler", "steps"), ("KSampler", "cfg")]
+TRAINING_FREE = [
+    ("CheckpointLoaderSimple", "ckpt_name"),
+    ("CLIPTextEncode", "text"),
+    ("KSampler", "seed"),
+    ("MannequinApplyHPFA", "strength"),
+    ("MannequinApplyCAA", "strength"),
+]
 PHOTO_AND_POSE = "A photo of a person and another of a pose in, the same person in that pose out"
 
 
@@ -40,13 +47,12 @@ BLUEPRINTS = {
     "Pose Transfer (training-free)": Blueprint(
         training_free,
         f"{PHOTO_AND_POSE}, with any SD1.5 checkpoint and an OpenPose ControlNet.",
-        [
-            ("CheckpointLoaderSimple", "ckpt_name"),
-            ("CLIPTextEncode", "text"),
-            ("KSampler", "seed"),
-            ("MannequinApplyHPFA", "strength"),
-            ("MannequinApplyCAA", "strength"),
-        ],
+        TRAINING_FREE,
+    ),
+    "Pose Transfer (training-free, SDXL)": Blueprint(
+        training_free_sdxl,
+        f"{PHOTO_AND_POSE}, with any SDXL checkpoint and an OpenPose ControlNet.",
+        TRAINING_FREE,
     ),
     "Pose Transfer (TruePose)": Blueprint(
         truepose,
