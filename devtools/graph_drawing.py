@@ -6,6 +6,7 @@ Sockets and widgets come from a running server's ``/object_info``, so that a gra
 from dataclasses import dataclass, field
 from typing import Any
 
+from .app_mode import app_mode
 from .downloads import SHA256
 from .graph_format import WIDGET_TYPES, input_kind, widget_names
 from .server import PACK
@@ -73,7 +74,7 @@ class Graph:
             "links": links,
             "groups": [],
             "config": {},
-            "extra": {},
+            "extra": app_mode(self.nodes),
             "version": 0.4,
         }
 
