@@ -1,13 +1,17 @@
 """A drawn graph as one box: the front end's blueprints, which the host serves from ``subgraphs/``.
 
 Photos that the graph loads become the box's inputs, pictures that it saves or previews its outputs, and what leads to
-none of them stays out.
+none of them stays out. The widgets that the box shows are inputs too, joined to those of the nodes inside: that is the
+one way in which a widget of a box has a name of its own in every front end.
 """
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .graph_drawing import LINE, WIDTH
+from .graph_format import input_kind, widget_names
 from .server import PACK
 
 #: Where a subgraph's links begin and end that come from outside.
@@ -17,16 +21,40 @@ _NAMES = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 _LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 
 
-def blueprint(drawn: dict[str, Any], name: str, description: str, widgets: list[tuple[str, str]]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Shown:
+    """A widget of a node inside that the box shows; of several nodes of a type, the first's.
+
+    Attributes:
+        kind: the node's type.
+        widget: the widget's name there.
+        label: what the box calls it, where the widget's own name says too little.
+    """
+
+    kind: str
+    widget: str
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the box's input."""
+        return self.label.lower().replace(" ", "_") or self.widget
+
+
+def blueprint(
+    drawn: dict[str, Any], info: dict[str, dict], name: str, description: str, widgets: Sequence[Shown]
+) -> dict[str, Any]:
     """A workflow of one node, in which the graph is.
 
     Args:
         drawn: the graph as the front end saves it.
+        info: a server's ``/object_info``, for the widgets' kinds and places.
         name: of the box; it also makes its id, which is the same every time.
-        widgets: the type of a node and the widget of its that the box shows; of several nodes of a type, the first's.
+        widgets: what the box shows, in this order.
 
     Raises:
-        ValueError: the graph has no such node, or takes a photo's mask, for which a box of pictures has no input.
+        ValueError: the graph has no such node, or takes a photo's mask, for which a box of pictures has no input, or
+            two of the box's inputs have one name.
     """
     nodes = {node["id"]: node for node in drawn["nodes"]}
     links = [dict(zip(_LINK, link, strict=True)) for link in drawn["links"]]
@@ -50,8 +78,20 @@ def blueprint(drawn: dict[str, Any], name: str, description: str, widgets: list[
             place = shown.index(link["target_id"])
             outputs[place]["linkIds"].append(link["id"])
             link |= {"target_id": OUTPUTS, "target_slot": place}
-    inner = [_kept(nodes[number], links) for number in sorted(kept)]
-    promoted = [[str(_first(inner, kind, name)), widget] for kind, widget in widgets]
+    inner = {number: _kept(nodes[number], links) for number in sorted(kept)}
+    for widget in widgets:
+        number = _first(list(inner.values()), widget.kind, name)
+        inner[number] = _with_widget_inputs(inner[number], info[widget.kind], links)
+        place = [entry["name"] for entry in inner[number]["inputs"]].index(widget.widget)
+        entry = inner[number]["inputs"][place]
+        entry["link"] = 1 + max(link["id"] for link in links)
+        made = (entry["link"], INPUTS, len(inputs), number, place, entry["type"])
+        links.append(dict(zip(_LINK, made, strict=True)))
+        socket = _socket(name, widget.name, entry["type"]) | {"linkIds": [entry["link"]]}
+        inputs.append(socket | ({"label": widget.label} if widget.label else {}))
+    if len({entry["name"] for entry in inputs}) < len(inputs):
+        raise ValueError(f"'{name}' has two inputs of one name: {', '.join(entry['name'] for entry in inputs)}.")
+    inner = list(inner.values())
     left = min(node["pos"][0] for node in inner)
     right = max(node["pos"][0] for node in inner) + WIDTH
     identity = str(uuid.uuid5(_NAMES, f"{PACK}/{name}"))
@@ -84,17 +124,17 @@ def blueprint(drawn: dict[str, Any], name: str, description: str, widgets: list[
         "type": identity,
         "title": name,
         "pos": [0, 0],
-        "size": [WIDTH + 60, 60 + LINE * (max(len(inputs), len(outputs)) + len(widgets))],
+        "size": [WIDTH + 60, 60 + LINE * (max(len(photos), len(outputs)) + len(widgets))],
         "flags": {},
         "order": 0,
         "mode": 0,
-        "inputs": [{"name": each["name"], "type": each["type"], "link": None} for each in inputs],
+        "inputs": [_of_box(entry, place >= len(photos)) for place, entry in enumerate(inputs)],
         "outputs": [{"name": each["name"], "type": each["type"], "links": []} for each in outputs],
-        "properties": {"proxyWidgets": promoted, "cnr_id": PACK},
+        "properties": {"cnr_id": PACK},
         "widgets_values": [],
     }
+    # Without an id of its own: a graph with the id of one of its boxes opens empty in newer front ends.
     return {
-        "id": identity,
         "revision": 0,
         "last_node_id": max(kept),
         "last_link_id": max(link["id"] for link in links),
@@ -128,6 +168,29 @@ def _kept(node: dict[str, Any], links: list[dict[str, Any]]) -> dict[str, Any]:
     return node | {"outputs": outputs}
 
 
+def _with_widget_inputs(node: dict[str, Any], info: dict[str, Any], links: list[dict[str, Any]]) -> dict[str, Any]:
+    """A node with an input for each of its widgets too, behind all others, as front ends have them.
+
+    Links to it are moved along: a box is opened before the front end looks whether they still fit.
+    """
+    wired = {entry["name"]: entry for entry in node["inputs"] if "widget" in entry}
+    inputs = [entry for entry in node["inputs"] if "widget" not in entry]
+    for name in filter(None, widget_names(info)):
+        made = {"name": name, "type": input_kind(info, name), "link": None, "widget": {"name": name}}
+        inputs.append(wired.get(name, made))
+    places = {entry["link"]: place for place, entry in enumerate(inputs) if entry["link"] is not None}
+    for link in links:
+        if link["target_id"] == node["id"]:
+            link["target_slot"] = places[link["id"]]
+    return node | {"inputs": inputs}
+
+
+def _of_box(entry: dict[str, Any], is_widget: bool) -> dict[str, Any]:
+    """An input of the box as the box itself has it."""
+    shared = {key: entry[key] for key in ("name", "label", "type") if key in entry}
+    return shared | {"link": None} | ({"widget": {"name": entry["name"]}} if is_widget else {})
+
+
 def _first(nodes: list[dict[str, Any]], kind: str, name: str) -> int:
     """The number of the first node of a type."""
     for node in nodes:
@@ -141,7 +204,7 @@ def _word(node: dict[str, Any], otherwise: str) -> str:
     return node.get("title", otherwise).lower()
 
 
-def _socket(box: str, name: str) -> dict[str, Any]:
-    """A picture that goes into a box or comes out of it."""
+def _socket(box: str, name: str, kind: str = "IMAGE") -> dict[str, Any]:
+    """What goes into a box or comes out of it."""
     identity = str(uuid.uuid5(_NAMES, f"{PACK}/{box}/{name}"))
-    return {"id": identity, "name": name, "type": "IMAGE", "linkIds": [], "pos": [0, 0]}
+    return {"id": identity, "name": name, "type": kind, "linkIds": [], "pos": [0, 0]}

@@ -21,4 +21,10 @@ SHA256 = {
     "stabilityai/sd-vae-ft-mse-original/vae-ft-mse-840000-ema-pruned.safetensors": (
         "735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75"
     ),
+    "stabilityai/stable-diffusion-xl-base-1.0/sd_xl_base_1.0.safetensors": (
+        "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b"
+    ),
+    "xinsir/controlnet-openpose-sdxl-1.0/diffusion_pytorch_model.safetensors": (
+        "b8524e557a7df60d081f5d4a0eb109967d107df217943bf88c2d99b9ebcc06c5"
+    ),
 }

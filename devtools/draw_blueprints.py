@@ -5,21 +5,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .blueprint_drawing import blueprint
+from .blueprint_drawing import Shown, blueprint
 from .client import Client
 from .draw_imagpose import imagpose
 from .draw_mcld import garment_swap, mcld
 from .draw_pcdms import pcdms, pcdms_refine
 from .draw_preprocess import preprocess
 from .draw_reposedm import repose_text_to_image
+from .draw_training_free import training_free, training_free_sdxl
 from .draw_truepose import truepose
-from .draw_workflows import training_free
 from .graph_drawing import Graph
 from .host import ROOT
 from .say import say
 from .server import Server
 
-SAMPLER = [("KSampler", "seed"), ("KSampler", "steps"), ("KSampler", "cfg")]
+SAMPLER = [Shown("KSampler", "seed"), Shown("KSampler", "steps"), Shown("KSampler", "cfg")]
+TRAINING_FREE = [
+    Shown("CheckpointLoaderSimple", "ckpt_name"),
+    Shown("CLIPTextEncode", "text", "prompt"),
+    Shown("KSampler", "seed"),
+    Shown("MannequinApplyHPFA", "strength", "HPFA strength"),
+    Shown("MannequinApplyCAA", "strength", "CAA strength"),
+]
 PHOTO_AND_POSE = "A photo of a person and another of a pose in, the same person in that pose out"
 
 
@@ -28,64 +35,69 @@ class Blueprint:
     """Attributes:
     graph: what is in the box.
     description: what the front end's node library says of it.
-    widgets: what the box shows, by a node's type and its widget: the few that matter.
+    widgets: what the box shows: the few that matter.
     """
 
     graph: Callable[[dict], Graph]
     description: str
-    widgets: list[tuple[str, str]]
+    widgets: list[Shown]
 
 
 BLUEPRINTS = {
     "Pose Transfer (training-free)": Blueprint(
         training_free,
         f"{PHOTO_AND_POSE}, with any SD1.5 checkpoint and an OpenPose ControlNet.",
-        [
-            ("CheckpointLoaderSimple", "ckpt_name"),
-            ("CLIPTextEncode", "text"),
-            ("KSampler", "seed"),
-            ("MannequinApplyHPFA", "strength"),
-            ("MannequinApplyCAA", "strength"),
-        ],
+        TRAINING_FREE,
+    ),
+    "Pose Transfer (training-free, SDXL)": Blueprint(
+        training_free_sdxl,
+        f"{PHOTO_AND_POSE}, with any SDXL checkpoint and an OpenPose ControlNet.",
+        TRAINING_FREE,
     ),
     "Pose Transfer (TruePose)": Blueprint(
         truepose,
         f"{PHOTO_AND_POSE}, by TruePose. As it comes, with the pack's demo weights: small, for synthetic people.",
-        [*SAMPLER, ("MannequinApplyHPFA", "strength"), ("MannequinApplyCAA", "strength")],
+        [
+            *SAMPLER,
+            Shown("MannequinApplyHPFA", "strength", "HPFA strength"),
+            Shown("MannequinApplyCAA", "strength", "CAA strength"),
+        ],
     ),
     "Pose Transfer (MCLD)": Blueprint(
-        mcld, f"{PHOTO_AND_POSE}, by MCLD's published weights.", [*SAMPLER, ("MannequinApplyMFCA", "strength")]
+        mcld,
+        f"{PHOTO_AND_POSE}, by MCLD's published weights.",
+        [*SAMPLER, Shown("MannequinApplyMFCA", "strength", "MFCA strength")],
     ),
     "Pose Transfer (PCDMs)": Blueprint(
         pcdms,
         f"{PHOTO_AND_POSE}, by PCDMs' published weights: prior, inpainting, refining.",
-        [*SAMPLER, ("MannequinPCDMsPrior", "seed")],
+        [*SAMPLER, Shown("MannequinPCDMsPrior", "seed", "prior seed")],
     ),
     "Pose Transfer (IMAGPose)": Blueprint(
         imagpose,
         "A photo of a person and three of poses in, the same person in all three poses out at once, by IMAGPose.",
-        [*SAMPLER, ("MannequinApplyCVA", "strength")],
+        [*SAMPLER, Shown("MannequinApplyCVA", "strength", "CVA strength")],
     ),
     "Re-pose Text to Image": Blueprint(
         repose_text_to_image,
         "A photo of people and a text in, other people in their poses out, by any checkpoint and RePoseDM's guidance.",
         [
-            ("CheckpointLoaderSimple", "ckpt_name"),
-            ("CLIPTextEncode", "text"),
+            Shown("CheckpointLoaderSimple", "ckpt_name"),
+            Shown("CLIPTextEncode", "text", "prompt"),
             *SAMPLER,
-            ("MannequinPoseInteractionField", "scale"),
+            Shown("MannequinPoseInteractionField", "scale", "field scale"),
         ],
     ),
     "Swap Garment": Blueprint(
         garment_swap,
         "A photo of a person, one of other clothes and one of a pose in, the person in those clothes and that pose "
         "out, by MCLD.",
-        [*SAMPLER, ("MannequinSwapTexture", "parts")],
+        [*SAMPLER, Shown("MannequinSwapTexture", "parts")],
     ),
     "All Conditions of a Photo": Blueprint(
         preprocess,
         "A photo in; keypoints, parsing, face, DensePose and texture map out, to look at.",
-        [("MannequinFitImage", "width"), ("MannequinFitImage", "height")],
+        [Shown("MannequinFitImage", "width"), Shown("MannequinFitImage", "height")],
     ),
     "Refine": Blueprint(
         pcdms_refine,
@@ -98,7 +110,7 @@ BLUEPRINTS = {
 def drawn(name: str, info: dict) -> dict[str, Any]:
     """A blueprint by its name, of a server's ``/object_info``."""
     made = BLUEPRINTS[name]
-    return blueprint(made.graph(info).json(), name, made.description, made.widgets)
+    return blueprint(made.graph(info).json(), info, name, made.description, made.widgets)
 
 
 def main() -> None:

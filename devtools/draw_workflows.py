@@ -8,15 +8,16 @@ import json
 from .client import Client
 from .draw_demo import DEMO_SIZE, DEMO_STEPS, blended, fitted_photo, tops_mask
 from .draw_imagpose import imagpose, imagpose_many_sources
-from .draw_mcld import garment_swap, identity_swap, mcld, vision_loader
+from .draw_mcld import garment_swap, identity_swap, mcld
 from .draw_mcld_demo import mcld_demo
-from .draw_pcdms import checkpoint_loader, pcdms, pcdms_refine, pcdms_simplified
+from .draw_pcdms import pcdms, pcdms_refine, pcdms_simplified
 from .draw_pcdms_demo import pcdms_demo
 from .draw_people import many_poses, pose_sequence, two_people
 from .draw_preprocess import preprocess
 from .draw_reposedm import repose_text_to_image, reposedm, reposedm_garment
-from .draw_truepose import demo_model, photos, truepose
-from .graph_drawing import Graph, from_hub
+from .draw_training_free import training_free, training_free_sdxl
+from .draw_truepose import demo_model, truepose
+from .graph_drawing import Graph
 from .graph_format import ui_to_api
 from .host import ROOT
 from .say import say
@@ -24,94 +25,6 @@ from .server import Server
 
 WORKFLOWS = ROOT / "workflows"
 API = WORKFLOWS / "api"
-
-
-def training_free(info: dict) -> Graph:
-    """HPFA and CAA on an ordinary SD1.5 checkpoint, the pose by ControlNet, words by CLIP, a LoRA if there is one."""
-    control_file = "control_v11p_sd15_openpose_fp16.safetensors"
-    graph = Graph(info)
-    graph.note(
-        0,
-        "**TruePose without training**: HPFA and CAA on any SD1.5 (or SDXL) checkpoint. The checkpoint is its own "
-        "SourceNet; a ControlNet gives the pose, text the rest. A LoRA goes behind Load Checkpoint, before everything "
-        "else.\n\nLook at *strength* and *start_percent* of Apply HPFA first: later and weaker keeps the pose, earlier "
-        "and stronger keeps the clothes.",
-    )
-    fitted, pose, parsing = photos(graph, "mannequin_source.png", "mannequin_pose.png", 352, 704)
-    checkpoint = checkpoint_loader(graph, 1)
-    vision = vision_loader(graph, 1)
-    control = graph.add(
-        1,
-        "ControlNetLoader",
-        control_net_name=control_file,
-        models=from_hub("comfyanonymous/ControlNet-v1-1_fp16_safetensors", control_file, "controlnet"),
-    )
-    skeleton = graph.add(2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], width=352, height=704)
-    latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=checkpoint["VAE"])
-    words = "photo of a woman in a coat walking in a street, full body"
-    positive = graph.add(2, "CLIPTextEncode", "Prompt", clip=checkpoint["CLIP"], text=words)
-    negative = graph.add(2, "CLIPTextEncode", "Negative prompt", clip=checkpoint["CLIP"], text="blurry, deformed")
-    mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
-    regions = graph.add(
-        3,
-        "MannequinEncodeRegions",
-        clip_vision=vision["CLIP_VISION"],
-        image=fitted["IMAGE"],
-        parsing=parsing["PARSING"],
-    )
-    source = graph.add(
-        3,
-        "MannequinSourceNet",
-        model=checkpoint["MODEL"],
-        latent=latent["LATENT"],
-        conditioning=positive["CONDITIONING"],
-    )
-    posed = graph.add(
-        3,
-        "ControlNetApplyAdvanced",
-        positive=positive["CONDITIONING"],
-        negative=negative["CONDITIONING"],
-        control_net=control["CONTROL_NET"],
-        image=skeleton["IMAGE"],
-        strength=1.0,
-    )
-    fused = graph.add(
-        4,
-        "MannequinApplyHPFA",
-        model=checkpoint["MODEL"],
-        source=source["SOURCE_NET"],
-        parsing_mask=mask["MASK"],
-        fusion="residual",
-        sites="mid, up",
-        strength=0.5,
-        start_percent=0.1,
-    )
-    aligned = graph.add(
-        5,
-        "MannequinApplyCAA",
-        model=fused["MODEL"],
-        source=source["SOURCE_NET"],
-        regions=regions["REGION_EMBEDDINGS"],
-        strength=0.3,
-    )
-    noise = graph.add(5, "EmptyLatentImage", width=352, height=704, batch_size=1)
-    sampled = graph.add(
-        6,
-        "KSampler",
-        model=aligned["MODEL"],
-        positive=posed["positive"],
-        negative=posed["negative"],
-        latent_image=noise["LATENT"],
-        seed=0,
-        steps=30,
-        cfg=6.0,
-        sampler_name="dpmpp_2m",
-        scheduler="karras",
-        denoise=1.0,
-    )
-    picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=checkpoint["VAE"])
-    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/training_free")
-    return graph
 
 
 def style_transfer(info: dict) -> Graph:
@@ -169,6 +82,7 @@ GRAPHS = {
     "preprocess": preprocess,
     "truepose": truepose,
     "truepose_training_free": training_free,
+    "truepose_training_free_sdxl": training_free_sdxl,
     "many_poses": many_poses,
     "pose_sequence": pose_sequence,
     "two_people": two_people,

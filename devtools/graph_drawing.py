@@ -6,8 +6,9 @@ Sockets and widgets come from a running server's ``/object_info``, so that a gra
 from dataclasses import dataclass, field
 from typing import Any
 
+from .app_mode import app_mode
 from .downloads import SHA256
-from .graph_format import WIDGET_TYPES, widget_names
+from .graph_format import WIDGET_TYPES, input_kind, widget_names
 from .server import PACK
 
 COLUMN, WIDTH, LINE, GAP = 390, 290, 22, 70
@@ -73,7 +74,7 @@ class Graph:
             "links": links,
             "groups": [],
             "config": {},
-            "extra": {},
+            "extra": app_mode(self.nodes),
             "version": 0.4,
         }
 
@@ -88,7 +89,7 @@ class Graph:
         info = self.info[node.type]
         inputs = []
         names = list(widget_names(info))
-        wired = [(name, self._kind(info, name)) for name in names if isinstance(node.values.get(name), tuple)]
+        wired = [(name, input_kind(info, name)) for name in names if isinstance(node.values.get(name), tuple)]
         for name, kind in [*self._sockets(info), *wired]:
             origin = node.values.get(name)
             link = None
@@ -129,11 +130,6 @@ class Graph:
             for name in info.get("input_order", {}).get(group, [])
             if isinstance(info["input"][group][name][0], str) and info["input"][group][name][0] not in WIDGET_TYPES
         ]
-
-    @staticmethod
-    def _kind(info: dict, name: str) -> str:
-        kind = next(info["input"][group][name][0] for group in info["input"] if name in info["input"][group])
-        return "COMBO" if isinstance(kind, list) else kind
 
     @staticmethod
     def _default(info: dict, name: str) -> Any:

@@ -73,6 +73,16 @@ def widget_names(info: dict, shown: Set[str] = frozenset()) -> Iterator[str | No
         yield from [None] * uploads
 
 
+def input_kind(info: dict, name: str) -> str:
+    """The type of a node's input as a saved graph has it.
+
+    Args:
+        info: the node's entry in ``/object_info``.
+    """
+    kind = next(info["input"][group][name][0] for group in info["input"] if name in info["input"][group])
+    return "COMBO" if isinstance(kind, list) else kind
+
+
 def ui_to_api(workflow: dict, object_info: dict[str, dict]) -> dict[str, dict[str, Any]]:
     """A saved workflow (nodes, links, widgets_values) in the format of ``POST /prompt``.
 

@@ -11,7 +11,7 @@ DEMO_BY_UNTRAINED = {
 }
 
 
-def untrained_instead(prompt: dict, width: int = 64) -> dict:
+def untrained_instead(prompt: dict, width: int = 64, layout: str = "SD1.5") -> dict:
     """An API graph whose model, VAE and image encoder are those of one Untrained Small Model."""
     parts = "9999"
     replaced = {
@@ -28,7 +28,7 @@ def untrained_instead(prompt: dict, width: int = 64) -> dict:
         del prompt[number]
     prompt[parts] = {
         "class_type": "MannequinUntrainedModel",
-        "inputs": {"layout": "SD1.5", "width": width, "seed": 0},
+        "inputs": {"layout": layout, "width": width, "seed": 0},
         "_meta": {"title": ""},
     }
     return prompt

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from devtools.blueprint_drawing import Shown
 from devtools.client import Client
 from devtools.draw_blueprints import BLUEPRINTS, drawn
 from devtools.graph_format import ui_to_api
@@ -31,10 +32,13 @@ _CONNECT = """([photos, shown]) => {
     box.connect(place, node, 0)
   }
 }"""
-_WIDGETS = "() => app.graph.nodes.find(n => n.isSubgraphNode?.()).widgets.map(w => [w.name, w.value])"
+_WIDGETS = """() => app.graph.nodes.find(n => n.isSubgraphNode?.()).widgets.map(
+  widget => ({ label: widget.label ?? widget.name, value: widget.value })
+)"""
 _SET = "([place, value]) => { app.graph.nodes.find(n => n.isSubgraphNode?.()).widgets[place].value = value }"
 _UNPACK = "() => app.graph.unpackSubgraph(app.graph.nodes.find(n => n.isSubgraphNode?.()))"
 _PROMPT = "async () => (await app.graphToPrompt()).output"
+_SAVE = "() => JSON.parse(JSON.stringify(app.graph.serialize()))"
 
 
 def comes_from(prompt: dict[str, dict], value: Any) -> Any:
@@ -61,6 +65,8 @@ class TestBlueprint:
     def test_the_file_is_what_is_drawn_and_the_host_serves_it(self, client: Client, name: str):
         shared = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         assert shared == drawn(name, client.object_info()), "Run python -m devtools.draw_blueprints."
+        # Newer front ends keep widgets by graphs' ids: one id for the graph and its box, and the box is empty.
+        assert shared.get("id") != shared["definitions"]["subgraphs"][0]["id"]
         served = {entry["name"]: number for number, entry in json.loads(client.get("/global_subgraphs")).items()}
         assert json.loads(json.loads(client.get(f"/global_subgraphs/{served[name]}"))["data"]) == shared
 
@@ -78,17 +84,44 @@ class TestBlueprint:
         assert pictures(front_end.page.evaluate(_PROMPT)) == pictures(prompt)
 
     def test_the_widgets_it_shows_are_those_of_the_nodes_inside(self, front_end: FrontEnd, name: str):
-        box = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        front_end.show(box)
+        """Under a label each; what is changed is queued, saved, there again when it is opened, and unpacked."""
+        widgets = BLUEPRINTS[name].widgets
+        front_end.show(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
         shown = front_end.page.evaluate(_WIDGETS)
-        assert len(shown) == len(BLUEPRINTS[name].widgets)
-        for place, ((kind, widget), (_, value)) in enumerate(zip(BLUEPRINTS[name].widgets, shown, strict=True)):
-            inside = {node["class_type"]: node["inputs"] for node in reversed(values(front_end))}
-            assert inside[kind][widget] == value
-            if isinstance(value, (int, float)):
-                front_end.page.evaluate(_SET, [place, value + 1])
-                inside = {node["class_type"]: node["inputs"] for node in reversed(values(front_end))}
-                assert inside[kind][widget] == value + 1
+        assert [entry["label"] for entry in shown] == [widget.label or widget.widget for widget in widgets]
+        assert len({entry["label"] for entry in shown}) == len(shown)
+        expected = []
+        for place, (widget, entry) in enumerate(zip(widgets, shown, strict=True)):
+            assert inside(front_end)[widget.kind][widget.widget] == entry["value"]
+            expected.append(changed(entry["value"]))
+            front_end.page.evaluate(_SET, [place, expected[-1]])
+        assert queued(front_end, widgets) == expected
+        saved = front_end.page.evaluate(_SAVE)
+        front_end.show(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+        assert queued(front_end, widgets) != expected
+        front_end.show(saved)
+        assert [entry["label"] for entry in front_end.page.evaluate(_WIDGETS)] == [entry["label"] for entry in shown]
+        assert [entry["value"] for entry in front_end.page.evaluate(_WIDGETS)] == expected
+        assert queued(front_end, widgets) == expected
+        front_end.page.evaluate(_UNPACK)
+        assert queued(front_end, widgets) == expected
+
+
+def changed(value: Any) -> Any:
+    """Another value of a widget; a file's name is left, as there is no other."""
+    if isinstance(value, str):
+        return value if value.endswith(".safetensors") else f"{value}, changed"
+    return value + 1
+
+
+def inside(front_end: FrontEnd) -> dict[str, dict[str, Any]]:
+    """By node type, what the first node of it would be queued with."""
+    return {node["class_type"]: node["inputs"] for node in reversed(values(front_end))}
+
+
+def queued(front_end: FrontEnd, widgets: list[Shown]) -> list[Any]:
+    nodes = inside(front_end)
+    return [nodes[widget.kind][widget.widget] for widget in widgets]
 
 
 def values(front_end: FrontEnd) -> list[dict[str, Any]]:
@@ -106,7 +139,7 @@ def test_the_box_makes_the_picture_of_its_graph(front_end: FrontEnd, client: Cli
     box = front_end.show(json.loads((FOLDER / f"{TRUEPOSE}.json").read_text(encoding="utf-8")))
     assert box.nodes == 1
     front_end.page.evaluate(_CONNECT, [photos_of(prompt, graph), 1])
-    front_end.page.evaluate(_SET, [BLUEPRINTS[TRUEPOSE].widgets.index(("KSampler", "steps")), 2])
+    front_end.page.evaluate(_SET, [BLUEPRINTS[TRUEPOSE].widgets.index(Shown("KSampler", "steps")), 2])
     boxed = front_end.page.evaluate(_PROMPT)
     assert shown_by(client, boxed, "PreviewImage") == shown_by(client, prompt, "SaveImage")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devtools.client import Client
-from devtools.graph_format import BYPASSED, MUTED, ui_to_api
+from devtools.graph_format import BYPASSED, MUTED, ui_to_api, widget_names
 from devtools.host import ROOT
 from devtools.screenshot import FrontEnd
 
@@ -129,3 +129,21 @@ def test_shared_workflow_opens_without_a_fault(front_end: FrontEnd, client: Clie
     findings = front_end.show(workflow)
     assert findings.faults == []
     assert findings.prompt == ui_to_api(workflow, client.object_info())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_as_an_app_it_shows_every_photo_and_result(client: Client, path: Path):
+    """In the form that App mode reads: it drops an entry without a word where a node has no such widget."""
+    workflow, info = json.loads(path.read_text(encoding="utf-8")), client.object_info()
+    shown, nodes = workflow["extra"]["linearData"], {node["id"]: node for node in workflow["nodes"]}
+    for number, widget, *config in shown["inputs"]:
+        entry = nodes[number]
+        assert widget in set(widget_names(info[entry["type"]]))
+        assert widget not in {wired["name"] for wired in entry["inputs"] if wired["link"]}
+        assert config == ([{"description": entry["title"]}] if "title" in entry else [])
+    photos = {number for number, entry in nodes.items() if entry["type"] == "LoadImage"}
+    assert photos == {number for number, widget, *_ in shown["inputs"] if widget == "image"}
+    results = {number for number, entry in nodes.items() if entry["type"] == "SaveImage"}
+    assert shown["outputs"] and results <= set(shown["outputs"]) <= nodes.keys()
+    # Among what samples, a seed of the first.
+    assert path.stem == "preprocess" or {"seed", "noise_seed"} & {widget for _, widget, *_ in shown["inputs"]}
