@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .attention.folded import FoldedTokens, fold, folded_attention
 from .comfy_evaluation import Rows
-from .comfy_host import Extra, site_of
+from .comfy_host import WATCH, Extra, site_of
 from .comfy_run import Binding, Run, check_region, check_rows
 from .conditions import Shared
 from .errors import PatchError, said_by
@@ -66,6 +66,8 @@ class Added(Shared):
         for binding in bindings:
             weight = self._run.weight(binding, chunk.part.place, extra, n.device)
             for tokens in self._folded(binding, site, chunk, x):
+                if watch := extra.get(WATCH):
+                    watch.note_added(site, binding, chunk, asked, tokens, weight, extra)
                 attended = folded_attention(asked, tokens)
                 if isinstance(weight, Tensor):
                     result = torch.addcmul(result, weight.to(result), attended)

@@ -12,7 +12,7 @@ from .attention.joint import Share, shares
 from .attention.key_values import KeyValues
 from .comfy_blocks import transformer_blocks
 from .comfy_evaluation import Conds, Part, Rows, rows_of
-from .comfy_host import EVALUATION, KEY, Extra, grid_of
+from .comfy_host import EVALUATION, KEY, WATCH, Extra, grid_of
 from .comfy_source import SourceNet, run_source
 from .conditions import Condition, Shared
 from .errors import PatchError, said_by
@@ -74,9 +74,9 @@ class Run(Kept):
         self._schedule = patcher.get_model_object("model_sampling")
         self._seen: dict[tuple[Binding, Site], Any] = {}
         self._weighed: dict[Hashable, tuple[tuple[float, ...], Any]] = {}
-        self._read_sources(patcher, options.get("optimized_attention_override"))
+        self._read_sources(patcher, options.get("optimized_attention_override"), options.get(WATCH))
 
-    def _read_sources(self, patcher: Any, override: Any) -> None:
+    def _read_sources(self, patcher: Any, override: Any, watch: Any) -> None:
         fed = [binding for binding in self.bindings if binding.source is not None]
         for source in dict.fromkeys(binding.source for binding in fed):
             readers = [binding for binding in fed if binding.source is source]
@@ -86,6 +86,8 @@ class Run(Kept):
                     if site in binding.sites:
                         with said_by(binding.node):
                             self._seen[binding, site] = binding.condition.read(site, features)
+                        if watch:
+                            watch.note_source(site, binding, features)
 
             net = source.net_beside(patcher, readers[0].same_network)
             run_source(source, net, set().union(*(binding.sites for binding in readers)), visit, override)

@@ -86,7 +86,7 @@ class SelfAttentionPatch(Shared):
                 return Alternatives([plain()], [1.0])
             looks = [self._look(binding, site, chunk, q) for binding in bindings]
             if watch := extra.get(WATCH):
-                watch.note(site, bindings, asked, KeyValues(key, value), looks, heads, extra)
+                watch.note_looks(site, bindings, chunk, asked, KeyValues(key, value), looks, heads, extra)
             shares = self.run.shares(bindings, chunk.part.place, extra, q.device)
             terms = [
                 combination(

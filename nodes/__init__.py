@@ -53,6 +53,7 @@ from .pose_field_preview import MannequinPreviewPoseField
 from .pose_files import MannequinLoadPose, MannequinSavePose
 from .pose_library import MannequinPoseLibrary
 from .reference import MannequinApplyReference
+from .regions_preview import MannequinPreviewRegions
 from .reposedm import MannequinLoadRePoseDM, MannequinRePoseDMConditioning
 from .reposesd import MannequinLoadRePoseSD, MannequinRePoseSDConditioning
 from .sampling import MannequinDDIMSampler, MannequinGuidanceRescale, MannequinPublishedSampler
@@ -138,6 +139,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinPoseInteractionFieldGuider,
     MannequinPreviewPoseField,
     MannequinPreviewAttention,
+    MannequinPreviewRegions,
 ]
 
 

@@ -1,6 +1,7 @@
 """A look at where a patched MODEL looks in its source."""
 
 import math
+from typing import Any
 
 import torch
 from comfy_api.latest import io
@@ -8,16 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..model_patches.comfy_latents import check_channels
-from ..model_patches.comfy_watch import Watch, watched_evaluation
+from ..model_patches.comfy_watch import PlaceWatch, in_graph_order, numbered, watched_evaluation
 from ..model_patches.errors import PatchError
 from ..preprocessors.images import check_image
 from ..preprocessors.overlay import reddened
 from .checks import check_conditioning, latent_samples
+from .details import DETAILS, grid_of_detail
 from .errors import names_itself
 from .host_features import search_aliases
-
-#: Sites by how fine their feature map is.
-DETAILS = ("finest", "middle", "coarsest")
 
 
 class MannequinPreviewAttention(io.ComfyNode):
@@ -74,27 +73,33 @@ class MannequinPreviewAttention(io.ComfyNode):
     @names_itself
     def execute(cls, model, positive, latent, source, x, y, percent, detail, condition, picture=None) -> io.NodeOutput:
         check_conditioning(positive, "The positive conditioning")
-        samples, photo = latent_samples(latent, "The latent")[:1], check_image(source)[:1]
+        # The whole batch, as the sampler has it: of several sources each is of one image.
+        samples, photo = latent_samples(latent, "The latent"), check_image(source)[:1]
         check_channels(samples, model.get_model_object("latent_format").latent_channels, "The latent")
-        watch = watched_evaluation(model, positive, samples, percent, x, y, 0)
-        weight = _weight(watch, detail, condition, photo.shape[1] / photo.shape[2])
+        watch = PlaceWatch(x, y)
+        watched_evaluation(model, positive, samples, percent, watch, 0)
+        weight = _weight(watch, model, detail, condition, photo.shape[1] / photo.shape[2])
         shown = F.interpolate(weight[None, None], size=photo.shape[1:3], mode="bilinear")[0]
         photo = photo[..., :3]
         place = torch.zeros_like(photo) if picture is None else check_image(picture)[:1, ..., :3]
         return io.NodeOutput(reddened(photo, shown[..., None]), shown, _crossed(place, x, y))
 
 
-def _weight(watch: Watch, detail: str, condition: int, aspect: float) -> Tensor:
-    """The mean over sites of where the place looks, on the source's grid, 1 where most."""
-    bindings = list(dict.fromkeys(binding for _, binding in watch.seen))
-    if condition > len(bindings):
+def _weight(watch: PlaceWatch, model: Any, detail: str, condition: int, aspect: float) -> Tensor:
+    """The mean over sites of where the place looks, on the source's grid, 1 where most.
+
+    Raises:
+        PatchError: nothing of the MODEL looks at a source, or not so many conditions do.
+    """
+    if not watch.seen:
         raise PatchError(
-            f"This MODEL has {len(bindings)} conditions that look at a source, and condition is {condition}. Set it to "
-            f"a number up to {len(bindings)}."
+            "Nothing of this MODEL looks at a source at that moment. Connect the MODEL behind Apply HPFA or Apply "
+            "Reference Attention, with a strength above 0, and a moment within their span."
         )
-    seen = [noted for (_, binding), noted in watch.seen.items() if binding is bindings[condition - 1]]
-    grids = sorted({grid for grid, _ in seen}, key=lambda grid: -grid[0] * grid[1])
-    grid = grids[{"finest": 0, "middle": len(grids) // 2, "coarsest": -1}[detail]]
+    looking = in_graph_order(model, (binding for _, binding in watch.seen))
+    asked = numbered(looking, condition, "look at a source")
+    seen = [noted for (_, binding), noted in watch.seen.items() if binding is asked]
+    grid = grid_of_detail((grid for grid, _ in seen), detail)
     maps = [weights for own, weights in seen if own == grid]
     mean = torch.stack(maps).mean(0)
     height, width = _grid_like(len(mean), aspect)

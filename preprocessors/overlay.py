@@ -41,6 +41,11 @@ def reddened(pictures: Tensor, share: Tensor) -> Tensor:
     return dimmed + share * (torch.tensor([1.0, 0.0, 0.0]) - dimmed)
 
 
+def lit(pictures: Tensor, share: Tensor) -> Tensor:
+    """Pictures ``[B, H, W, 3]``, as bright as a share ``[B, H, W, 1]`` in 0–1 makes them; a quarter is left at 0."""
+    return pictures * (0.25 + 0.75 * share)
+
+
 def _painted(picture: Tensor, labels: Tensor) -> Tensor:
     colours = torch.tensor(PALETTE, dtype=torch.float32) / 255
     return torch.where((labels > 0)[..., None], torch.lerp(picture, colours[labels.int()], OPACITY), picture)

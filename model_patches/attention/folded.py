@@ -78,10 +78,16 @@ def folded_attention(x: Tensor, tokens: FoldedTokens) -> Tensor:
     """
     if tokens.key is None:
         return tokens.value
+    return folded_weights(x, tokens).flatten(2).to(x.dtype) @ tokens.value.flatten(1, 2)
+
+
+def folded_weights(x: Tensor, tokens: FoldedTokens) -> Tensor:
+    """SoftMax((W_q x)Kᵀ/√d), fp32 ``[B, N, heads, M]``; zeros in a row without any token. A single token has 1."""
+    if tokens.key is None:
+        return x.new_ones(*x.shape[:2], 1, 1, dtype=torch.float32)
     heads, count = tokens.key.shape[1:3]
     logits = (x.float() @ tokens.key.flatten(1, 2).mT).unflatten(-1, (heads, count))
     if tokens.exists is not None:
         logits = logits.masked_fill(~tokens.exists[:, None, None], -torch.inf)
     # Minus infinity everywhere is a row without a token; its softmax is NaN and its share 0.
-    weights = logits.softmax(dim=-1).nan_to_num(0.0) if tokens.exists is not None else logits.softmax(dim=-1)
-    return weights.flatten(2).to(x.dtype) @ tokens.value.flatten(1, 2)
+    return logits.softmax(dim=-1).nan_to_num(0.0) if tokens.exists is not None else logits.softmax(dim=-1)

@@ -48,10 +48,13 @@ class HPFACondition(SourceCondition):
 
     def read(self, site: Site, source: SourceSite) -> Tensor:
         # One photo serves many poses, each of which selects other parts of it.
-        source = source.for_rows(max(source.rows, self.mask.shape[0]))
-        mask = mask_tokens(self.mask.to(source.q.device), source.grid)
+        source, mask = source.for_rows(max(source.rows, self.mask.shape[0])), self.selected(source)
         hidden = reweighted_self_attention(source.q, source.k, source.v, source.heads, mask, self.reweighting)
         return source.complete(hidden) if self.hidden_space == "block" else hidden
+
+    def selected(self, source: SourceSite) -> Tensor:
+        """M of Eq. 6 at the site's tokens, boolean ``[1 or S, N]``."""
+        return mask_tokens(self.mask.to(source.q.device), source.grid)
 
     def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
         if self.weights is None:
@@ -93,15 +96,19 @@ class CAACondition(SourceCondition):
     acts = "add"
 
     def read(self, site: Site, source: SourceSite) -> Neglected:
+        chosen, exists = self.chosen(source)
+        tokens = take_regions(self.regions.to(source.q).expand(source.rows, -1, -1), chosen)
+        return Neglected(tokens, None if exists.all() else exists)
+
+    def chosen(self, source: SourceSite) -> tuple[Tensor, Tensor]:
+        """Labels of the K regions that the site's attention neglects most, and which exist: each ``[S, K]``."""
         rows, number = source.rows, self.regions.shape[1]
         # Many sites share a grid.
         labels = source.once(
             (self, source.grid), lambda: label_tokens(self.labels.to(source.q.device), number, source.grid)
         )
         scores = region_scores(source.q, source.k, source.heads, labels.expand(rows, -1), number)
-        chosen, exists = neglected_regions(scores, self.count)
-        tokens = take_regions(self.regions.to(source.q).expand(rows, -1, -1), chosen)
-        return Neglected(tokens, None if exists.all() else exists)
+        return neglected_regions(scores, self.count)
 
     def keys_values(self, site: Site, target: nn.Module, seen: Neglected) -> list[KeyValues]:
         if self.weights is None:
