@@ -4,10 +4,13 @@ import argparse
 import contextlib
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
@@ -24,12 +27,17 @@ SETTINGS = {
     "LiteGraph.Canvas.LowQualityRenderingZoomThreshold": 0.1,
 }
 TIMEOUT_MS = 60_000
+#: A thumbnail's largest width, the empty canvas that it keeps around the graph, in pixels, and its quality as a JPG:
+#: titles can be read, and a graph is 15 to 45 kB.
+WIDTH, MARGIN, QUALITY = 1100, 12, 45
 #: The default graph is loaded last; a workflow opened before it would be replaced by it.
 _READY = "() => window.app?.vueAppReady && app.canvas && !app.extensionManager?.spinner && app.graph?.nodes.length > 0"
 #: Without the dialog that offers to download the models a workflow names: on a bare server it always comes.
 _LOAD = "([workflow, name]) => app.loadGraphData(workflow, true, true, name, { showMissingModelsDialog: false })"
 _COMMAND = "name => app.extensionManager.command.execute(name)"
 _FIT, _FOCUS = "Comfy.Canvas.FitView", "Workspace.ToggleFocusMode"
+#: What stays over the graph without menus: the button that brings them back, and the zoom's.
+_LEFT_OVER = ".comfy-menu-hamburger, .p-buttongroup { display: none !important }"
 #: Announcements of the front end's own, which a picture is better without.
 _NO_BANNER = "localStorage.setItem('vueNodesBannerDismissed', 'true')"
 #: The host keeps itself off the internet and has no previews for some things; the browser calls both errors.
@@ -87,7 +95,11 @@ class FrontEnd:
         page.on("console", self._hear)
 
     def show(self, workflow: dict, picture: Path | None = None, name: str | None = None) -> Findings:
-        """Open a workflow under a name; with ``picture``, fit it into the view and save that as a PNG."""
+        """Open a workflow under a name; with ``picture``, fit it into the view and save that.
+
+        Args:
+            picture: a PNG is the view as it is, a JPG a thumbnail of it.
+        """
         self._errors.clear()
         self.page.evaluate(_LOAD, [workflow, name])
         self.page.wait_for_timeout(500)
@@ -99,12 +111,22 @@ class FrontEnd:
             # The view glides there, and photos arrive.
             self.page.wait_for_timeout(1000)
             self.page.wait_for_load_state("networkidle")
-            self.page.screenshot(path=picture)
+            self._save(picture)
         return findings
 
     def hide_menus(self) -> None:
         """Leave nothing but the graph, as for a thumbnail."""
         self.page.evaluate(_COMMAND, _FOCUS)
+        self.page.add_style_tag(content=_LEFT_OVER)
+
+    def _save(self, picture: Path) -> None:
+        if picture.suffix != ".jpg":
+            self.page.screenshot(path=picture)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            self.page.screenshot(path=Path(folder) / "view.png")
+            with Image.open(Path(folder) / "view.png") as view:
+                save_thumbnail(view.convert("RGB"), picture)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith(_NOISE):
@@ -121,6 +143,19 @@ class FrontEnd:
         for close in self.page.locator(".p-toast-close-button:visible").all():
             close.click()
         return texts
+
+
+def save_thumbnail(view: Image.Image, file: Path) -> None:
+    """A view as a small JPG, without the empty canvas around what it shows."""
+    pixels = np.asarray(view, int)
+    shown = np.abs(pixels - pixels[-1, -1]).max(-1) > 14
+    ys, xs = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
+    if len(ys):
+        right, bottom = min(xs[-1] + MARGIN, view.width), min(ys[-1] + MARGIN, view.height)
+        view = view.crop((max(xs[0] - MARGIN, 0), max(ys[0] - MARGIN, 0), right, bottom))
+    if view.width > WIDTH:
+        view = view.resize((WIDTH, round(view.height * WIDTH / view.width)), Image.Resampling.LANCZOS)
+    view.save(file, quality=QUALITY, optimize=True, progressive=True)
 
 
 @contextlib.contextmanager
@@ -147,7 +182,7 @@ def open_front_end(url: str, width: int = 1600, height: int = 900) -> Iterator[F
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py screenshot", description=__doc__.splitlines()[0])
     parser.add_argument("workflow", type=Path)
-    parser.add_argument("picture", type=Path, metavar="OUT.png")
+    parser.add_argument("picture", type=Path, metavar="OUT", help="a PNG, or a JPG as graphs have for thumbnails")
     parser.add_argument("--size", default="1600x900", help="of the window; default %(default)s")
     parser.add_argument("--graph-only", action="store_true", help="without the front end's menus")
     arguments = parser.parse_args()

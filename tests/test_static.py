@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from comfy_api.latest import io
 from mannequin.nodes import NODES
+from PIL import Image
 from project import relative
 
 import dev
@@ -182,7 +184,22 @@ def test_project_metadata():
 
 def test_every_graph_has_a_thumbnail():
     graphs = {path.stem for path in (ROOT / "workflows").glob("*.json")}
-    assert graphs and graphs == {path.stem for path in (ROOT / "workflows").glob("*.jpg")}
+    pictures = list((ROOT / "workflows").glob("*.jpg"))
+    assert graphs and graphs == {path.stem for path in pictures}
+    assert [path.name for path in pictures if path.stat().st_size > 50_000] == []
+
+
+def test_a_thumbnail_is_the_graph_without_empty_canvas(tmp_path):
+    from devtools.screenshot import save_thumbnail
+
+    view = Image.new("RGB", (1600, 900), (20, 20, 20))
+    view.paste((90, 90, 90), (300, 200, 700, 400))
+    for file, wanted in (("small.jpg", (424, 224)), ("large.jpg", (1100, 157))):
+        save_thumbnail(view, tmp_path / file)
+        with Image.open(tmp_path / file) as picture:
+            assert np.abs(np.subtract(picture.size, wanted)).max() <= 2
+            assert picture.getpixel((picture.width // 2, picture.height // 2))[0] > 80
+        view.paste((90, 90, 90), (40, 200, 1580, 400))
 
 
 #: Commands that texts name, and where their programs lie.
