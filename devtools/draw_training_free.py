@@ -64,7 +64,8 @@ def training_free(info: dict) -> Graph:
         "**TruePose without training**: HPFA and CAA on any SD1.5 checkpoint (for SDXL there is a graph of its own). "
         f"The checkpoint is its own SourceNet; a ControlNet gives the pose, text the rest. {_SETTINGS}",
     )
-    fitted, pose, parsing = photos(graph, "mannequin_source.png", "mannequin_pose.png", **SD15.size)
+    shown = ("mannequin_source.png", "mannequin_pose.png")
+    fitted, pose, parsing = photos(graph, *shown, **SD15.size, parts="body, hands")
     return _dressed(graph, SD15, checkpoint_loader(graph, 1), fitted, pose, parsing)
 
 
@@ -79,7 +80,7 @@ def training_free_sdxl(info: dict) -> Graph:
     )
     fitted = _whole(graph, "Source", "mannequin_source.png")
     target = _whole(graph, "Target pose", "mannequin_pose.png")
-    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"])
+    pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"], parts="body, hands")
     parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
     models = from_hub("stabilityai/stable-diffusion-xl-base-1.0", XL_CHECKPOINT, "checkpoints")
     checkpoint = graph.add(1, "CheckpointLoaderSimple", ckpt_name=XL_CHECKPOINT, models=models)
