@@ -27,6 +27,7 @@ from .checks import check_conditioning, latent_samples
 from .details import DETAILS, grid_of_detail
 from .errors import names_itself
 from .host_features import search_aliases
+from .tables import aligned, percents
 
 ALL = "all"
 
@@ -114,17 +115,17 @@ class MannequinPreviewRegions(io.ComfyNode):
             shown = overlay(shown, Parsing(outstanding_regions(maps, shares)[None]))
             columns = {
                 "chosen at": [f"{count} of {len(regions)}" for count in times_chosen(regions).tolist()],
-                "attention": _percents(shares),
-                "least": _percents(maps.amin((1, 2))),
-                "most": _percents(maps.amax((1, 2))),
-                "of the source": _percents(_sizes(labels, len(shares))),
+                "attention": percents(shares),
+                "least": percents(maps.amin((1, 2))),
+                "most": percents(maps.amax((1, 2))),
+                "of the source": percents(_sizes(labels, len(shares))),
             }
         if condition <= len(selecting):
             seen = _of_detail(watch.selected[selecting[condition - 1]].values(), detail)
             mask = selected_map(seen, mask.shape)
             sees = f"HPFA sees {float(mask.mean()):.1%} of the source."
             if labels is not None:
-                columns |= {"HPFA sees": _percents(selected_share(seen, labels))}
+                columns |= {"HPFA sees": percents(selected_share(seen, labels))}
         table = _table(columns, labels.unique().tolist()) if columns else ""
         text = "\n".join(part for part in (table, sees) if part)
         return io.NodeOutput(shown, lit(photo, mask[None, ..., None]), mask[None], text)
@@ -144,14 +145,8 @@ def _sizes(labels: Tensor, count: int) -> Tensor:
     return torch.bincount(labels.flatten().long(), minlength=count) / labels.numel()
 
 
-def _percents(shares: Tensor) -> list[str]:
-    return [f"{share:.1%}" for share in shares.tolist()]
-
-
 def _table(columns: dict[str, list[str]], labels: Sequence[int]) -> str:
     """A line for each label but the background, under headings."""
-    lines = [["region", *columns], *([LIP_20[n], *(cells[n] for cells in columns.values())] for n in labels if n)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(map(str.rjust, line[1:], widths[1:]))]).rstrip() for line in lines
+    return aligned(
+        [["region", *columns], *([LIP_20[n], *(cells[n] for cells in columns.values())] for n in labels if n)]
     )

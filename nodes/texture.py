@@ -1,17 +1,20 @@
 """Texture maps: a person's look on the body's surface, and its editing."""
 
+from collections.abc import Sequence
+
 import torch
 from comfy_api.latest import io
 
-from ..preprocessors.densepose import part_numbers
+from ..preprocessors.densepose import PARTS, part_numbers
 from ..preprocessors.errors import ConditionError
 from ..preprocessors.images import check_image
 from ..preprocessors.masks import given
-from ..preprocessors.texture_map import TEXTURE, known_texels, marked, parts_of_texture, texture_map
+from ..preprocessors.texture_map import TEXTURE, coverage, known_texels, marked, parts_of_texture, texture_map
 from .densepose import parts_input
 from .errors import names_itself
 from .host_features import advanced, search_aliases
 from .progress import per_picture
+from .tables import aligned, percents
 from .types import DensePose
 
 MERGED, SEPARATE = "one map of all", "a map for each"
@@ -50,6 +53,9 @@ class MannequinTextureMap(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="texture", tooltip="512×512; black where nothing is known."),
                 io.Mask.Output(display_name="known", tooltip="White where the photos show the surface."),
+                io.String.Output(
+                    display_name="coverage", tooltip="How much of every body part is known, a column for each map."
+                ),
             ],
         )
 
@@ -69,7 +75,7 @@ class MannequinTextureMap(io.ComfyNode):
             maps.append(texture_map(image[group], densepose[group], paint))
             step()
         textures, known = zip(*maps, strict=True)
-        return io.NodeOutput(torch.stack(textures), torch.stack(known).float())
+        return io.NodeOutput(torch.stack(textures), torch.stack(known).float(), _coverage(known))
 
 
 class MannequinSwapTexture(io.ComfyNode):
@@ -140,6 +146,16 @@ class MannequinTextureMask(io.ComfyNode):
     @names_itself
     def execute(cls, parts) -> io.NodeOutput:
         return io.NodeOutput(parts_of_texture(part_numbers(parts))[None].float())
+
+
+def _coverage(known: Sequence[torch.Tensor]) -> str:
+    """A line for each body part, a column for each map."""
+    maps = [coverage(each) for each in known]
+    heading = ["known"] if len(maps) == 1 else [f"map {number}" for number in range(1, len(maps) + 1)]
+    shares = ([part, *percents(torch.tensor([each[part] for each in maps]))] for part in maps[0])
+    whole = parts_of_texture(range(1, PARTS + 1))
+    body = ["whole body", *percents(torch.stack([each[whole].float().mean() for each in known]))]
+    return aligned([["part", *heading], *shares, body])
 
 
 def check_texture(image: torch.Tensor) -> torch.Tensor:

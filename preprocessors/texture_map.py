@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .densepose import PARTS, DensePose
+from .densepose import GROUPS, PARTS, DensePose
 from .errors import ConditionError
 
 Paint = Literal["MCLD", "seamless", "off"]
@@ -184,6 +184,16 @@ def parts_of_texture(parts: Sequence[int]) -> Tensor:
     place = _layout()
     part = np.where(place >= 0, place // TILE**2 + 1, 0)
     return torch.from_numpy(np.isin(part, parts))
+
+
+def coverage(known: Tensor) -> dict[str, float]:
+    """How much of every body part is known, 0–1 of its texels in SMPL's texture, of a boolean ``[512, 512]``.
+
+    The parts are those of :data:`.densepose.GROUPS` that hold no other.
+    """
+    whole = [name for name, parts in GROUPS.items() if not any(set(other) < set(parts) for other in GROUPS.values())]
+    places = {name: parts_of_texture(GROUPS[name]) for name in whole}
+    return {name: float(known[place].float().mean()) for name, place in places.items()}
 
 
 @functools.cache

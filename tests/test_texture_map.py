@@ -72,6 +72,35 @@ class TestTexture:
         # Where a chart ends the published painting mixes in the black beyond it; so does ours.
         assert float(((texture[chest] * 255 - GREY).abs() <= 1).float().mean()) > 0.95
 
+    @pytest.mark.parametrize("end", [63, 127, 255])
+    def test_how_much_of_every_part_is_covered(self, end):
+        """A photo of the chest from U = 0 to so much of 255, and nothing else."""
+        image, densepose = chart_view((0, end))
+        surface = maps.surface_of_texture().int()
+        chest = surface[..., 0] == 2
+        expected = float((surface[..., 1][chest] <= end).float().mean())
+        known = maps.texture_map(image, densepose, "off")[1]
+        covered = maps.coverage(known)
+        assert covered.pop("chest") == pytest.approx(expected, abs=0.02) and set(covered.values()) == {0}
+        assert (expected == 1) == (end == 255)
+
+    def test_parts_that_are_counted_are_all_of_the_body_once(self):
+        parts = [part for name in maps.coverage(torch.ones(512, 512, dtype=torch.bool)) for part in maps.GROUPS[name]]
+        assert sorted(parts) == list(range(1, 25))
+
+    def test_the_node_says_it_for_every_map(self):
+        (chest, chest_pose), (head, head_pose) = chart_view((0, 255)), chart_view((0, 127), 23)
+        both = torch.cat([chest, head]), DensePose(torch.cat([chest_pose.iuv, head_pose.iuv]))
+        _, known, table = MannequinTextureMap.execute(*both, SEPARATE, "MCLD").result
+        heading, *lines = table.splitlines()
+        assert heading.split() == ["part", "map", "1", "map", "2"] and len(lines) == 16
+        cells = {line[:17].strip(): line[17:].split() for line in lines}
+        assert cells["chest"] == ["100.0%", "0.0%"] and cells["back"] == ["0.0%", "0.0%"]
+        place = maps.parts_of_texture([23, 24])
+        assert cells["head"] == ["0.0%", f"{float(known[1][place].mean()):.1%}"] and cells["head"][1] != "0.0%"
+        body = maps.parts_of_texture(range(1, 25))
+        assert cells["whole body"] == [f"{float(each[body].mean()):.1%}" for each in known]
+
     def test_seams(self):
         """Charts that meet in the texture: the published painting darkens where they do."""
         image, densepose = chart_view((0, 255))
