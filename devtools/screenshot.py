@@ -145,14 +145,20 @@ class FrontEnd:
         return texts
 
 
-def save_thumbnail(view: Image.Image, file: Path) -> None:
-    """A view as a small JPG, without the empty canvas around what it shows."""
+def cut(view: Image.Image) -> Image.Image:
+    """A view without the empty canvas around what it shows."""
     pixels = np.asarray(view, int)
     shown = np.abs(pixels - pixels[-1, -1]).max(-1) > 14
     ys, xs = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-    if len(ys):
-        right, bottom = min(xs[-1] + MARGIN, view.width), min(ys[-1] + MARGIN, view.height)
-        view = view.crop((max(xs[0] - MARGIN, 0), max(ys[0] - MARGIN, 0), right, bottom))
+    if not len(ys):
+        return view
+    right, bottom = min(xs[-1] + MARGIN, view.width), min(ys[-1] + MARGIN, view.height)
+    return view.crop((max(xs[0] - MARGIN, 0), max(ys[0] - MARGIN, 0), right, bottom))
+
+
+def save_thumbnail(view: Image.Image, file: Path) -> None:
+    """A view as a small JPG, cut to what it shows."""
+    view = cut(view)
     if view.width > WIDTH:
         view = view.resize((WIDTH, round(view.height * WIDTH / view.width)), Image.Resampling.LANCZOS)
     view.save(file, quality=QUALITY, optimize=True, progressive=True)
