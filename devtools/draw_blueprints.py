@@ -7,6 +7,7 @@ from typing import Any
 
 from .blueprint_drawing import Shown, blueprint
 from .client import Client
+from .draw_bust import bust_to_full_body_sdxl
 from .draw_imagpose import imagpose
 from .draw_mcld import garment_swap, mcld
 from .draw_pcdms import pcdms, pcdms_refine
@@ -77,6 +78,12 @@ BLUEPRINTS = {
         imagpose,
         "A photo of a person and three of poses in, the same person in all three poses out at once, by IMAGPose.",
         [*SAMPLER, Shown("MannequinApplyCVA", "strength", "CVA strength")],
+    ),
+    "Bust to Full Body": Blueprint(
+        bust_to_full_body_sdxl,
+        "A photo of head and shoulders in, the same person from head to feet in a pose of the library out, with any "
+        "SDXL checkpoint and an OpenPose ControlNet; the prompt says what the photo does not show.",
+        [TRAINING_FREE[0], Shown("MannequinPoseLibrary", "pose"), *TRAINING_FREE[1:]],
     ),
     "Re-pose Text to Image": Blueprint(
         repose_text_to_image,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .draw_demo import Wire
 from .draw_mcld import vision_loader
 from .draw_pcdms import checkpoint_loader
 from .draw_truepose import photos
@@ -66,7 +67,7 @@ def training_free(info: dict) -> Graph:
     )
     shown = ("mannequin_source.png", "mannequin_pose.png")
     fitted, pose, parsing = photos(graph, *shown, **SD15.size, parts="body, hands")
-    return _dressed(graph, SD15, checkpoint_loader(graph, 1), fitted, pose, parsing)
+    return dressed(graph, SD15, checkpoint_loader(graph, 1), fitted, pose, parsing)
 
 
 def training_free_sdxl(info: dict) -> Graph:
@@ -78,16 +79,14 @@ def training_free_sdxl(info: dict) -> Graph:
         "SourceNet; a ControlNet gives the pose, text the rest. *Fit Image* shows all of a photo, whatever its aspect; "
         f"another size goes into all of its width and height. {_SETTINGS}",
     )
-    fitted = _whole(graph, "Source", "mannequin_source.png")
-    target = _whole(graph, "Target pose", "mannequin_pose.png")
+    fitted = whole(graph, "Source", "mannequin_source.png", **SDXL.size)
+    target = whole(graph, "Target pose", "mannequin_pose.png", **SDXL.size)
     pose = graph.add(1, "MannequinDetectPose", image=target["IMAGE"], parts="body, hands")
     parsing = graph.add(2, "MannequinParsePerson", image=fitted["IMAGE"])
-    models = from_hub("stabilityai/stable-diffusion-xl-base-1.0", XL_CHECKPOINT, "checkpoints")
-    checkpoint = graph.add(1, "CheckpointLoaderSimple", ckpt_name=XL_CHECKPOINT, models=models)
-    return _dressed(graph, SDXL, checkpoint, fitted, pose, parsing)
+    return dressed(graph, SDXL, xl_checkpoint_loader(graph), fitted, pose, parsing)
 
 
-def _whole(graph: Graph, title: str, photo: str) -> Drawn:
+def whole(graph: Graph, title: str, photo: str, width: int, height: int) -> Drawn:
     """A photo at the model's size, nothing cut off and nothing stretched."""
     loaded = graph.add(0, "LoadImage", title, image=photo)
     return graph.add(
@@ -97,12 +96,36 @@ def _whole(graph: Graph, title: str, photo: str) -> Drawn:
         image=loaded["IMAGE"],
         size="width × height",
         padding="edge",
-        **SDXL.size,
+        width=width,
+        height=height,
     )
 
 
-def _dressed(graph: Graph, control: Posed, checkpoint: Drawn, fitted: Drawn, pose: Drawn, parsing: Drawn) -> Graph:
-    """The rest of the graph, from loaders and photos to the result."""
+def xl_checkpoint_loader(graph: Graph) -> Drawn:
+    """Stable Diffusion XL, where any checkpoint of its kind will do."""
+    models = from_hub("stabilityai/stable-diffusion-xl-base-1.0", XL_CHECKPOINT, "checkpoints")
+    return graph.add(1, "CheckpointLoaderSimple", ckpt_name=XL_CHECKPOINT, models=models)
+
+
+def dressed(
+    graph: Graph,
+    control: Posed,
+    checkpoint: Drawn,
+    fitted: Drawn,
+    pose: Drawn,
+    parsing: Drawn,
+    words: str = WORDS,
+    prefix: str = "mannequin/training_free",
+    **scope: Wire,
+) -> Graph:
+    """The rest of the graph, from loaders and photos to the result.
+
+    Args:
+        pose: a node with keypoints of the target.
+        words: the prompt.
+        prefix: of the result's file.
+        scope: inputs of both apply nodes.
+    """
     vision = vision_loader(graph, 1)
     pose_net = graph.add(
         1,
@@ -114,7 +137,7 @@ def _dressed(graph: Graph, control: Posed, checkpoint: Drawn, fitted: Drawn, pos
         2, "MannequinDrawPose", pose=pose["POSE_KEYPOINT"], line_width=control.line_width, **control.size
     )
     latent = graph.add(2, "VAEEncode", pixels=fitted["IMAGE"], vae=checkpoint["VAE"])
-    positive = graph.add(2, "CLIPTextEncode", "Prompt", clip=checkpoint["CLIP"], text=WORDS)
+    positive = graph.add(2, "CLIPTextEncode", "Prompt", clip=checkpoint["CLIP"], text=words)
     negative = graph.add(2, "CLIPTextEncode", "Negative prompt", clip=checkpoint["CLIP"], text=AGAINST)
     mask = graph.add(3, "MannequinSelectParsing", parsing=parsing["PARSING"], pose=pose["POSE_KEYPOINT"])
     regions = graph.add(
@@ -150,6 +173,7 @@ def _dressed(graph: Graph, control: Posed, checkpoint: Drawn, fitted: Drawn, pos
         sites="mid, up",
         strength=0.5,
         start_percent=0.1,
+        **scope,
     )
     aligned = graph.add(
         5,
@@ -158,6 +182,7 @@ def _dressed(graph: Graph, control: Posed, checkpoint: Drawn, fitted: Drawn, pos
         source=source["SOURCE_NET"],
         regions=regions["REGION_EMBEDDINGS"],
         strength=0.3,
+        **scope,
     )
     noise = graph.add(5, "EmptyLatentImage", batch_size=1, **control.size)
     sampled = graph.add(
@@ -175,5 +200,5 @@ def _dressed(graph: Graph, control: Posed, checkpoint: Drawn, fitted: Drawn, pos
         denoise=1.0,
     )
     picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=checkpoint["VAE"])
-    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix="mannequin/training_free")
+    graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix=prefix)
     return graph

@@ -6,6 +6,7 @@
 import json
 
 from .client import Client
+from .draw_bust import bust_to_full_body
 from .draw_demo import DEMO_SIZE, DEMO_STEPS, blended, fitted_photo, tops_mask
 from .draw_imagpose import imagpose, imagpose_many_sources
 from .draw_mcld import garment_swap, identity_swap, mcld
@@ -83,6 +84,7 @@ GRAPHS = {
     "truepose": truepose,
     "truepose_training_free": training_free,
     "truepose_training_free_sdxl": training_free_sdxl,
+    "bust_to_full_body": bust_to_full_body,
     "many_poses": many_poses,
     "pose_sequence": pose_sequence,
     "two_people": two_people,

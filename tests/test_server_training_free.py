@@ -11,12 +11,18 @@ from PIL import Image
 from rewiring import untrained_instead
 from safetensors.torch import save_file
 
-from devtools.demo import node_of, read_graph
-from devtools.draw_training_free import SD15, SDXL
-from devtools.host import ROOT
+from devtools.demo import node_of
+from devtools.draw_bust import bust_to_full_body_sdxl
+from devtools.draw_training_free import SD15, SDXL, training_free, training_free_sdxl
+from devtools.graph_format import ui_to_api
 
-GRAPHS = {"SD1.5": ("truepose_training_free", SD15), "SDXL": ("truepose_training_free_sdxl", SDXL)}
+GRAPHS = {
+    "SD1.5": (training_free, SD15, "SD1.5"),
+    "SDXL": (training_free_sdxl, SDXL, "SDXL"),
+    "SDXL, a bust": (bust_to_full_body_sdxl, SDXL, "SDXL"),
+}
 WIDTH, HEIGHT = 96, 192
+SIZES = {"width": WIDTH, "height": HEIGHT, "steps": 3, "expand": 4}
 
 
 def save_control(file, xl: bool) -> None:
@@ -29,17 +35,17 @@ def save_control(file, xl: bool) -> None:
 
 @pytest.fixture(params=GRAPHS)
 def prompt(request, client, server) -> dict:
-    """A shared graph, small, its checkpoint and prompts ours; all else is as it is shared."""
-    name, control = GRAPHS[request.param]
+    """A graph, small, its checkpoint and prompts ours; all else is as it is drawn."""
+    draw, control, layout = GRAPHS[request.param]
     file = server.base / "models" / "controlnet" / control.name
     file.parent.mkdir(exist_ok=True)
-    save_control(file, request.param == "SDXL")
-    prompt = read_graph(client, ROOT / "workflows" / f"{name}.json")
+    save_control(file, layout == "SDXL")
+    info = client.object_info()
+    prompt = ui_to_api(draw(info).json(), info)
     checkpoint = node_of(prompt, "CheckpointLoaderSimple")
     texts = [number for number, node in prompt.items() if node["class_type"] == "CLIPTextEncode"]
     for node in prompt.values():
-        sizes = {"width": WIDTH, "height": HEIGHT, "steps": 3}
-        node["inputs"] |= {name: value for name, value in sizes.items() if name in node["inputs"]}
+        node["inputs"] |= {name: value for name, value in SIZES.items() if name in node["inputs"]}
         for name, link in node["inputs"].items():
             if isinstance(link, list) and link[0] in texts:
                 node["inputs"][name] = ["empty", texts.index(link[0])]
@@ -52,7 +58,7 @@ def prompt(request, client, server) -> dict:
         "empty": {"class_type": "MannequinConditioning", "inputs": {"model": [checkpoint, 0]}, "_meta": {"title": ""}},
         "vae": {"class_type": "VAELoader", "inputs": {}, "_meta": {"title": ""}},
     }
-    yield untrained_instead(prompt, layout=request.param)
+    yield untrained_instead(prompt, layout=layout)
     file.unlink()
 
 
@@ -79,10 +85,12 @@ def test_every_part_of_the_graph_is_in_the_picture(client, prompt):
     assert np.array_equal(off, made(client, prompt))
 
 
-def test_the_sources_look_and_the_targets_pose_are_in_the_picture(client, prompt):
+def test_the_photos_and_the_pose_are_in_the_picture(client, prompt):
     whole = made(client, prompt)
-    for title in ("Source", "Target pose"):
-        photo = prompt[node_of(prompt, "LoadImage", title)]["inputs"]
-        shared, photo["image"] = photo["image"], "mannequin_portrait.jpg"
-        assert not np.array_equal(whole, made(client, prompt))
-        photo["image"] = shared
+    others = {"LoadImage": ("image", "mannequin_portrait.jpg"), "MannequinPoseLibrary": ("pose", "Standing: T-pose")}
+    for node in prompt.values():
+        if node["class_type"] in others:
+            name, other = others[node["class_type"]]
+            shared, node["inputs"][name] = node["inputs"][name], other
+            assert not np.array_equal(whole, made(client, prompt))
+            node["inputs"][name] = shared
