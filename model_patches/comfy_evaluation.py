@@ -79,6 +79,11 @@ class Conds:
         """Whether any of them is computed under other weights than the model's own."""
         return any(cond.get("hooks") is not None for _, entries in self._lists() for cond in entries)
 
+    @property
+    def groups(self) -> int:
+        """Under how many groups of hooks, none included, conds that are not ∅ are computed."""
+        return len({cond.get("hooks") for name, conds in self._lists() for cond in conds if not _says_null(cond, name)})
+
     def evaluated(self, conds: Sequence[Sequence[dict] | None], latent: Tensor, sigma: Tensor) -> Evaluation:
         """What is evaluated: lists of conds, whose number is the label, over ``latent`` ``[B, C, h, w]``."""
         self.judge()

@@ -92,6 +92,10 @@ class Run(Kept):
             net = source.net_beside(patcher, readers[0].same_network)
             run_source(source, net, set().union(*(binding.sites for binding in readers)), visit, override)
 
+    def seen(self, binding: Binding, site: Site) -> Any:
+        """What a binding has kept of SourceNet's pass at a site; None where it has no source."""
+        return self._seen.get((binding, site))
+
     def at(self, site: Site, attention_name: str) -> list[Binding]:
         """The conditions on an attention."""
         return [b for b in self.bindings if site in b.sites and b.condition.attention_name == attention_name]

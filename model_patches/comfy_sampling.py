@@ -11,6 +11,7 @@ from .comfy_cross_attention import install_added
 from .comfy_evaluation import evaluate, prepared
 from .comfy_host import KEY, RUN, Extra
 from .comfy_latents import check_sampled
+from .comfy_memory import with_run
 from .comfy_run import Run
 from .comfy_self_attention import install_looking
 from .errors import PatchError
@@ -61,6 +62,7 @@ def only_in_run(h: Tensor, extra: Extra) -> Tensor:
 
 WRAPPERS = {
     WrappersMP.OUTER_SAMPLE: sample_in_run,
+    WrappersMP.PREPARE_SAMPLING: with_run,
     WrappersMP.SAMPLER_SAMPLE: prepared,
     WrappersMP.CALC_COND_BATCH: evaluate,
 }

@@ -50,6 +50,10 @@ class Condition(ABC, Shared):
                 the dtype and on the device that the result should have.
         """
 
+    @abstractmethod
+    def counts(self, site: Site, seen: Any) -> Sequence[tuple[int, int]]:
+        """Rows and tokens ``(S, M)`` of each part that :meth:`keys_values` will give, of what it is given."""
+
     def check(self, site: Site, target: nn.Module) -> None:
         """Raise :class:`PatchError` where the condition does not fit TargetNet's block."""
 
@@ -59,8 +63,8 @@ class SourceCondition(Condition):
 
     @abstractmethod
     def read(self, site: Site, source: SourceSite) -> Any:
-        """What is kept of SourceNet's pass at a site: a tensor, or what has ``to(dtype)`` as one has. Nothing of
-        TargetNet is in it.
+        """What is kept of SourceNet's pass at a site: a tensor, or what has ``to(dtype)`` and ``nbytes`` as one has.
+        Nothing of TargetNet is in it.
         """
 
 

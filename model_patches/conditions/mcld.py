@@ -38,16 +38,23 @@ class MFCACondition(TokenCondition):
     acts = "add"
 
     def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
-        image, texture = (None if tokens is None else tokens.to(seen) for tokens in (self.image, self.texture))
-        selected = selected_tokens(site.block, image, texture) if self.selected_scale else None
         parts = []
-        if selected is not None:
+        if (selected := self._selected(site)) is not None:
+            selected = selected.to(seen)
             key, value = target.attn2.to_k(selected), target.attn2.to_v(selected)
             parts.append(KeyValues(key, value, scale=self.selected_scale))
         if self.face_scale:
             key, value = self.weights.mfca[site.key].keys_values(self.face.to(seen))
             parts.append(KeyValues(key, value, scale=self.face_scale))
         return parts
+
+    def counts(self, site: Site, seen: None) -> list[tuple[int, int]]:
+        parts = [self._selected(site), self.face if self.face_scale else None]
+        return [tuple(tokens.shape[:2]) for tokens in parts if tokens is not None]
+
+    def _selected(self, site: Site) -> Tensor | None:
+        """s of Eq. 4 at a site; None where nothing of it counts."""
+        return selected_tokens(site.block, self.image, self.texture) if self.selected_scale else None
 
     def check(self, site: Site, target: nn.Module) -> None:
         width = context_width_of(target)

@@ -21,5 +21,8 @@ class ReferenceCondition(SourceCondition):
     def read(self, site: Site, source: SourceSite) -> Tensor:
         return source.features()
 
+    def counts(self, site: Site, seen: Tensor) -> list[tuple[int, int]]:
+        return [tuple(seen.shape[:2])]
+
     def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
         return [KeyValues(target.attn1.to_k(seen), target.attn1.to_v(seen))]

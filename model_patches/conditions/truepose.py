@@ -61,6 +61,9 @@ class HPFACondition(SourceCondition):
             return [KeyValues(target.attn1.to_k(seen), target.attn1.to_v(seen))]
         return [KeyValues(*self.weights.hpfa[site.key].keys_values(seen))]
 
+    def counts(self, site: Site, seen: Tensor) -> list[tuple[int, int]]:
+        return [tuple(seen.shape[:2])]
+
     def check(self, site: Site, target: nn.Module) -> None:
         if self.weights is not None:
             check_width("TruePose", "HPFA", site, self.weights.shape.hpfa.get(site), width_of(target))
@@ -75,6 +78,11 @@ class Neglected(NamedTuple):
     def to(self, dtype: torch.dtype) -> "Neglected":
         """Embeddings in another precision."""
         return Neglected(self.tokens.to(dtype), self.exists)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the embeddings."""
+        return self.tokens.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +124,9 @@ class CAACondition(SourceCondition):
             return [KeyValues(target.attn2.to_k(tokens), target.attn2.to_v(tokens), seen.exists)]
         tokens = self.weights.region_projection(seen.tokens)
         return [KeyValues(*self.weights.caa[site.key].keys_values(tokens), seen.exists)]
+
+    def counts(self, site: Site, seen: Neglected) -> list[tuple[int, int]]:
+        return [tuple(seen.tokens.shape[:2])]
 
     def check(self, site: Site, target: nn.Module) -> None:
         if self.weights is None:

@@ -28,6 +28,7 @@ class CLIPFusion(nn.Module):
 
     def __init__(self, clip_dim: int, dim: int, tokens: int) -> None:
         super().__init__()
+        self.tokens = tokens
         self.mlp = nn.Sequential(
             nn.LayerNorm(clip_dim),
             nn.Linear(clip_dim, 4 * dim),
@@ -64,3 +65,6 @@ class CLIPFusionCondition(TokenCondition):
 
     def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
         return [KeyValues(*self.weights.clip_fusion[site.key].keys_values(self.embedding.to(seen)))]
+
+    def counts(self, site: Site, seen: None) -> list[tuple[int, int]]:
+        return [(len(self.embedding), self.weights.clip_fusion[site.key].tokens)]

@@ -28,3 +28,6 @@ class PromptCondition(TokenCondition):
     def keys_values(self, site: Site, target: nn.Module, seen: Tensor) -> list[KeyValues]:
         tokens = self.tokens.to(seen)
         return [KeyValues(target.attn2.to_k(tokens), target.attn2.to_v(tokens), tokens.any(-1))]
+
+    def counts(self, site: Site, seen: None) -> list[tuple[int, int]]:
+        return [tuple(self.tokens.shape[:2])]
