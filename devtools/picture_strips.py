@@ -12,6 +12,8 @@ Place = tuple[str, str]
 Changes = dict[str, dict[str, object]]
 
 GAP, CAPTION, FONT = 4, 18, 12
+#: No picture's own, so that white masks and black canvases end where they do.
+PAPER = (224, 224, 224)
 #: The most that a page's picture may have, in bytes, and the scales and qualities that are tried for it.
 LIMIT = 6_500
 SCALES, QUALITIES = (1.0, 0.9, 0.8, 0.7, 0.6), range(75, 39, -5)
@@ -40,13 +42,13 @@ class Strip:
     Attributes:
         height: of each picture, in pixels.
         limit: the file's, in bytes.
-        width: the strip's largest; a longer one is broken into rows.
+        width: the strip's largest; a longer one is broken into rows. The front end's panel for help pages is narrow.
     """
 
     shots: Sequence[Shot]
     height: int = 200
     limit: int = LIMIT
-    width: int = 760
+    width: int = 460
 
 
 def drawn(cells: Sequence[tuple[str, Sequence[Image.Image]]], height: int, width: int) -> Image.Image:
@@ -57,18 +59,28 @@ def drawn(cells: Sequence[tuple[str, Sequence[Image.Image]]], height: int, width
     """
     font = ImageFont.load_default(FONT)
     blocks = [_block(caption, pictures, height, font) for caption, pictures in cells]
-    rows: list[list[Image.Image]] = [[]]
-    for block in blocks:
-        if rows[-1] and _wide(rows[-1]) + GAP + block.width > width:
-            rows.append([])
-        rows[-1].append(block)
-    sheet = Image.new("RGB", (max(map(_wide, rows)), len(rows) * (height + CAPTION + GAP) - GAP), "white")
+    rows = _rows(blocks, width)
+    # As few as need be, and then as even as they can be.
+    for narrower in range(max(block.width for block in blocks), width):
+        if len(_rows(blocks, narrower)) == len(rows):
+            rows = _rows(blocks, narrower)
+            break
+    sheet = Image.new("RGB", (max(map(_wide, rows)), len(rows) * (height + CAPTION + GAP) - GAP), PAPER)
     for number, row in enumerate(rows):
         left = 0
         for block in row:
             sheet.paste(block, (left, number * (height + CAPTION + GAP)))
             left += block.width + GAP
     return sheet
+
+
+def _rows(blocks: Sequence[Image.Image], width: int) -> list[list[Image.Image]]:
+    rows: list[list[Image.Image]] = [[]]
+    for block in blocks:
+        if rows[-1] and _wide(rows[-1]) + GAP + block.width > width:
+            rows.append([])
+        rows[-1].append(block)
+    return rows
 
 
 def _wide(row: Sequence[Image.Image]) -> int:
@@ -79,7 +91,7 @@ def _block(caption: str, pictures: Sequence[Image.Image], height: int, font: Ima
     scaled = [
         each.resize((round(each.width * height / each.height), height), Image.Resampling.LANCZOS) for each in pictures
     ]
-    block = Image.new("RGB", (max(_wide(scaled), round(font.getlength(caption)) + GAP), height + CAPTION), "white")
+    block = Image.new("RGB", (max(_wide(scaled), round(font.getlength(caption)) + GAP), height + CAPTION), PAPER)
     ImageDraw.Draw(block).text((2, 1), caption, fill="black", font=font)
     left = 0
     for each in scaled:

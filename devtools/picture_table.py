@@ -69,6 +69,7 @@ SHARED = {
         ("poses", SKELETON, {}, (0, 3, 6)),
         ("results", RESULT, {}, (0, 3, 6)),
         height=170,
+        width=760,
         limit=8_000,
     ),
     "pose_sequence": of(
@@ -86,6 +87,7 @@ SHARED = {
         ("poses", SKELETON),
         ("result", RESULT),
         height=170,
+        width=760,
         limit=8_000,
     ),
     "style_transfer": of("style_transfer", PHOTO, ("reference", ("Reference", "IMAGE")), ("result", RESULT)),
@@ -122,6 +124,7 @@ SHARED = {
         ("pose", ("Target pose: skeleton", "IMAGE")),
         ("result", RESULT),
         height=190,
+        width=760,
         limit=8_000,
     ),
     "reposedm": of(
@@ -140,6 +143,7 @@ SHARED = {
         ("parsing", ("MannequinPreviewParsing", "IMAGE")),
         ("clothes", ("Clothes, grown by 4 pixels", "<images")),
         ("face", ("Face, upright", "<images")),
+        width=760,
         limit=9_000,
     ),
 }
@@ -173,7 +177,6 @@ CONDITIONS = {
         ("DensePose", ("parts", "IMAGE")),
         ("parsing", ("MannequinPreviewParsing", "IMAGE")),
         height=160,
-        width=800,
         limit=8_000,
     ),
     "densepose_image": of("mannequin", *((name, (name, "IMAGE")) for name in ("parts", "VUI", "IUV"))),

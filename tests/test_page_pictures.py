@@ -99,6 +99,10 @@ class TestLayout:
         assert rows.size == (100, 2 * (50 + CAPTION) + GAP)
         assert rows.getpixel((10, 2 * CAPTION + GAP + 75)) == (0, 0, 255)
 
+    def test_rows_are_even(self):
+        """Four of 25 do not fit into 100 with the gaps between them; three and one is not how they are broken."""
+        assert drawn([("", [self.red])] * 4, 50, 100).size == (2 * 25 + GAP, 2 * (50 + CAPTION) + GAP)
+
     def test_a_caption_is_written_and_not_cut_off(self):
         strip = drawn([("a caption that is longer than its picture", [self.red])], 50, 1000)
         written = np.asarray(strip.convert("L"))[:CAPTION] < 128
