@@ -17,6 +17,7 @@ from .densepose import (
 from .dino import MannequinLoadDINOv2
 from .face import MannequinCropFace, MannequinEmbedFace, MannequinFaceOfRegions, MannequinLoadFaceAnalysis
 from .face_embedding import MannequinLoadFaceEmbedding, MannequinSaveFaceEmbedding
+from .fit_body import MannequinFitBody
 from .free import MannequinFreePreprocessors
 from .guidance import MannequinRegionBlendGuider
 from .imagpose import MannequinJointViews, MannequinLoadIMAGPose, MannequinSplitViews
@@ -78,6 +79,7 @@ NODES: list[type[io.ComfyNode]] = [
     MannequinSavePose,
     MannequinLoadPose,
     MannequinPoseMannequin,
+    MannequinFitBody,
     MannequinPoseLibrary,
     MannequinLoadParser,
     MannequinParsePerson,

@@ -50,6 +50,7 @@ class Person:
         square: affine map ``[2, 3]`` from that square (x, y in 0–1) to pixels of the picture.
         size: height and width of the picture.
         score: the detector's confidence.
+        depths: of the landmarks, metres behind the middle of the hips, ``[33]``: a guess of one picture.
     """
 
     landmarks: Tensor
@@ -57,6 +58,7 @@ class Person:
     square: Tensor
     size: tuple[int, int]
     score: float
+    depths: Tensor
 
     @property
     def mask(self) -> Tensor:
@@ -96,11 +98,11 @@ def _people(
     people = []
     for score, hips, top in _merged(*candidates):
         square = _upright_square(hips, top)
-        landmarks, mask, presence = _landmarks(picture, square)
+        landmarks, mask, presence, depths = _landmarks(picture, square)
         if presence < least or float(landmarks[:, 2].mean()) < MIN_VISIBLE:
             continue
-        person = Person(landmarks, mask, square, tuple(picture.shape[:2]), score)
-        again, _, still = _landmarks(picture, _square_of(landmarks))
+        person = Person(landmarks, mask, square, tuple(picture.shape[:2]), score, depths)
+        again, _, still, _ = _landmarks(picture, _square_of(landmarks))
         moved = float((again - landmarks)[:, :2].norm(dim=1).mean()) / person.extent
         if still >= least and moved <= most_moved:
             people.append(person)
@@ -218,8 +220,9 @@ def _upright_square(hips: Tensor, top: Tensor) -> Tensor:
     return square_around(hips, 2 * float(axis.norm()) * MARGIN, roll)
 
 
-def _landmarks(picture: Tensor, square: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Landmarks ``[33, 3]`` in pixels, the square's mask ``[256, 256]``, and how surely someone is in the square."""
+def _landmarks(picture: Tensor, square: Tensor) -> tuple[Tensor, Tensor, float, Tensor]:
+    """Landmarks ``[33, 3]`` in pixels, the square's mask ``[256, 256]``, how surely someone is in the square, and the
+    landmarks' depths ``[33]``."""
     # As MediaPipe: with black there, the network takes the edge of the picture for the end of the body.
     crop = crop_square(picture, square, LANDMARK_SIDE, outside="edge", samples="corners")
     outputs = onnx.run("blazepose_landmark_full", crop[None].numpy().astype(np.float32))
@@ -233,7 +236,9 @@ def _landmarks(picture: Tensor, square: Tensor) -> tuple[Tensor, Tensor, float]:
     visibility = torch.minimum(raw[:, 3].sigmoid(), raw[:, 4].sigmoid())
     mask = by_size[LANDMARK_SIDE**2].reshape(LANDMARK_SIDE, LANDMARK_SIDE).sigmoid()
     presence = float(by_size[1])
-    return torch.cat([points, visibility[:, None]], 1), mask, presence
+    # Turning the square about the line of sight leaves depths as they are.
+    depths = by_size[(LANDMARKS + 6) * 3].reshape(-1, 3)[:LANDMARKS, 2]
+    return torch.cat([points, visibility[:, None]], 1), mask, presence, depths
 
 
 def _refined(points: Tensor, heat: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from .pose_parts import FEET, LEFT_HAND, POINTS, RIGHT_HAND
 
 DetectedPart = Literal["feet", "hands"]
 #: BlazePose's landmark of every point of BODY_25's feet: big toe, small toe, heel. Of small toes it knows nothing.
-_FEET = (31, None, 29, 32, None, 30)
+FEET_FROM_BLAZEPOSE = (31, None, 29, 32, None, 30)
 
 
 def detected_parts(
@@ -29,7 +29,7 @@ def detected_parts(
     found = torch.zeros(len(people), POINTS, 3)
     for person, own in zip(people, found, strict=True):
         if "feet" in parts:
-            for place, landmark in enumerate(_FEET):
+            for place, landmark in enumerate(FEET_FROM_BLAZEPOSE):
                 if landmark is not None:
                     own[FEET][place] = person.landmarks[landmark]
         if "hands" in parts:

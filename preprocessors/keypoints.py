@@ -39,7 +39,7 @@ OPENPOSE_18 = (
 )
 NECK, RIGHT_SHOULDER, LEFT_SHOULDER = 1, 2, 5
 #: BlazePose landmark of every OpenPose point; the neck is the middle of the shoulders.
-_FROM_BLAZEPOSE = (0, None, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
+FROM_BLAZEPOSE = (0, None, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 _FROM_COCO_17 = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 _FROM_BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 #: COCO-WholeBody's 133 begin with COCO's 17.
@@ -90,7 +90,7 @@ def from_blazepose(people: Sequence[Person], width: int, height: int, threshold:
     if not people:
         return Frame(torch.zeros(0, 18, 3), width, height)
     landmarks = torch.stack([person.landmarks for person in people])
-    points = _reorder(landmarks, _FROM_BLAZEPOSE)
+    points = _reorder(landmarks, FROM_BLAZEPOSE)
     return Frame(seen_or_not(points, width, height, threshold), width, height)
 
 

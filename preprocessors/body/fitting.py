@@ -3,7 +3,8 @@
 Levenberg–Marquardt over the turns of the joints and the place of the hips, with the Jacobian of the chain of joints:
 a point moves about a joint's axis by the cross product of the axis with the point's distance from the joint, of as much
 of the point as that joint and those behind it carry. Limits and a likely pose are soft priors, which decide what points
-of one picture leave open, such as most of the depth. Nobody's likeness is asked for: the shape is given.
+of one picture leave open, such as most of the depth, unless depths are given too. Nobody's likeness is asked for: the
+shape is given.
 """
 
 from dataclasses import dataclass
@@ -30,14 +31,17 @@ STIFF = {"abdomen": 8.0, "waist": 8.0, "chest": 8.0, "upper chest": 8.0, "neck":
 OUTLIER = 0.12
 #: The same while the search is far from its end, or a bent knee would be one.
 FIRST_OUTLIER = 0.6
+#: What a metre between depths counts, squared, beside one between points: a network guesses them. And farther off than
+#: this they count for less and less, metres.
+DEPTH_TRUST, DEPTH_OUTLIER = 0.1, 0.3
 #: What the search starts from: turns of the whole body, degrees, and legs.
 YAWS = (0, 90, 180, 270)
 LEGS: tuple[dict, ...] = (
     {},
     {f"{side} {joint}": (80, 0, 0) for side in ("left", "right") for joint in ("hip", "knee")},
 )
-#: Its rounds: of each start, and of the best of them.
-FIRST_ROUNDS, FINALISTS, ROUNDS = 14, 3, 80
+#: Its rounds: of each start, and of the best of them; and where it goes on from a pose.
+FIRST_ROUNDS, FINALISTS, ROUNDS, NEAR_ROUNDS = 14, 3, 80, 8
 #: How much the likely pose counts in the last rounds.
 LAST_TRUST = 0.1
 #: How far the hips lean before it matters as much as a metre between points: people are upright unless points say no.
@@ -75,11 +79,15 @@ def camera_for(shaped: Shaped, points: np.ndarray, size: tuple[int, int], distan
     return Camera(looking(0), np.zeros(3), distance, scale, size)
 
 
-def fit(shaped: Shaped, points: np.ndarray, camera: Camera) -> Fit:
+def fit(
+    shaped: Shaped, points: np.ndarray, camera: Camera, depths: np.ndarray | None = None, near: Posed | None = None
+) -> Fit:
     """The pose of a body that shows these points.
 
     Args:
         points: ``[K, 3]``: x, y in pixels and confidence in 0–1 (0 = not seen), K as :class:`~.model.Body`'s begin.
+        depths: ``[K]``, metres farther from the camera than any one place of the body; NaN is not known.
+        near: a pose from which the search goes on, of this body or of one of another shape; None tries several.
 
     Raises:
         ConditionError: too few of them are seen.
@@ -90,14 +98,11 @@ def fit(shaped: Shaped, points: np.ndarray, camera: Camera) -> Fit:
             f"{(seen < BODY.stop).sum()} points of the body are seen, and a pose needs {FEWEST}. Take a photo that "
             "shows more of the person, lower the threshold of Detect Pose, or set on_no_person to 'skip'."
         )
-    problem = _Problem(shaped, points, seen, camera)
-    starts = [problem.solve(problem.start(yaw, legs), FIRST_ROUNDS) for yaw in YAWS for legs in LEGS]
-    problem.outlier = OUTLIER
-    finalists = sorted(starts, key=lambda state: state.cost)[:FINALISTS]
-    best = min((problem.solve(state, ROUNDS // 2) for state in finalists), key=lambda state: state.cost)
+    problem = _Problem(shaped, points, seen, camera, depths)
+    best = problem.among_several() if near is None else _State(near.turns, near.origin, np.inf)
     # Priors have chosen among the poses; the points decide what is left.
-    problem.trust_in_priors = LAST_TRUST
-    best = problem.solve(best, ROUNDS)
+    problem.outlier, problem.trust_in_priors = OUTLIER, LAST_TRUST
+    best = problem.solve(best, ROUNDS if near is None else NEAR_ROUNDS)
     posed = posed_with(shaped, best.turns, best.origin)
     off = problem.pixels(best.turns, best.origin)[0] - points[seen, :2]
     return Fit(posed, float(np.sqrt((off**2).sum(1).mean())), len(seen))
@@ -137,8 +142,12 @@ class _State:
 class _Problem:
     """Points to be met by some joints of a body."""
 
-    def __init__(self, shaped: Shaped, points: np.ndarray, seen: np.ndarray, camera: Camera) -> None:
+    def __init__(
+        self, shaped: Shaped, points: np.ndarray, seen: np.ndarray, camera: Camera, depths: np.ndarray | None
+    ) -> None:
         body = shaped.body
+        known = np.full(len(seen), np.nan) if depths is None else depths[seen]
+        self.depth, self.has_depth = np.nan_to_num(known), np.isfinite(known)
         self.shaped, self.body, self.camera = shaped, body, camera
         self.target, self.sure, self.seen = points[seen, :2].astype(np.float64), points[seen, 2], seen
         self.moments = shaped.moments[seen]
@@ -153,6 +162,13 @@ class _Problem:
         self.joints = np.array(free)
         self.likely, self.trust_in_priors, self.outlier = turned(body, STANDING), 1.0, FIRST_OUTLIER
         self.stiff = np.array([_stiffness(body.names[joint]) for joint in self.joints])
+
+    def among_several(self) -> _State:
+        """The best of the starts."""
+        starts = [self.solve(self.start(yaw, legs), FIRST_ROUNDS) for yaw in YAWS for legs in LEGS]
+        self.outlier = OUTLIER
+        finalists = sorted(starts, key=lambda state: state.cost)[:FINALISTS]
+        return min((self.solve(state, ROUNDS // 2) for state in finalists), key=lambda state: state.cost)
 
     def start(self, yaw: float, legs: dict) -> _State:
         """The likely pose, turned and with its legs so, with its points around the given ones."""
@@ -240,7 +256,26 @@ class _Problem:
         residual = off.reshape(-1) * np.sqrt(np.repeat(trust, 2))
         normal, gradient = rows.T @ rows, rows.T @ residual
         cost = float((self.sure * squared / (1 + squared / self.outlier**2)).sum())
+        if self.has_depth.any():
+            more = self._of_depths(seen[:, 1], space[..., 1])
+            normal, gradient, cost = normal + more[0], gradient + more[1], cost + more[2]
         return self._with_priors(normal, gradient, cost, turns)
+
+    def _of_depths(self, away: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """What the points' depths add to a system; they are about their own mean, as nothing tells how far all are.
+
+        Args:
+            away: of the points, metres, ``[n]``.
+            steps: by the unknowns, ``[n, unknowns]``.
+        """
+        weights = self.sure * self.has_depth
+        weights = weights / weights.sum()
+        off = away - self.depth
+        off, steps = off - weights @ off, steps - weights @ steps
+        sure = DEPTH_TRUST * self.sure * self.has_depth
+        trust = sure / (1 + off**2 / DEPTH_OUTLIER**2) ** 2
+        cost = float((sure * off**2 / (1 + off**2 / DEPTH_OUTLIER**2)).sum())
+        return steps.T @ (trust[:, None] * steps), steps.T @ (trust * off), cost
 
     def _with_priors(
         self, normal: np.ndarray, gradient: np.ndarray, cost: float, turns: np.ndarray
