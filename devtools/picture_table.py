@@ -29,19 +29,21 @@ SECOND_STAGE: Place = ("Second stage", "<images")
 SOURCE: Place = ("Source", "IMAGE")
 
 
-def of(graph: str, *shots: tuple, **layout) -> Strip:
+def of(graph: str, *shots: tuple, **layout: int) -> Strip:
     """A strip of one graph; each shot is a caption and a place, and what else a :class:`Shot` has."""
     return Strip([Shot(shot[0], graph, *shot[1:]) for shot in shots], **layout)
 
 
-def compared(graph: str, node: str, value: str, ways: dict[str, object], *before: tuple, at: Place = RESULT) -> Strip:
+def compared(
+    graph: str, node: str, value: str, ways: dict[str, object], *before: tuple, at: Place = RESULT, **layout: int
+) -> Strip:
     """What a graph makes under several values of a node's widget.
 
     Args:
         ways: values by their captions.
         before: shots that stand in front.
     """
-    return of(graph, *before, *((caption, at, {node: {value: way}}) for caption, way in ways.items()))
+    return of(graph, *before, *((caption, at, {node: {value: way}}) for caption, way in ways.items()), **layout)
 
 
 def off(node: str) -> Changes:
@@ -199,6 +201,7 @@ CONDITIONS = {
         "parts",
         {parts: parts for parts in ("torso, arms", "legs", "head")},
         at=("MannequinTextureMask", "MASK"),
+        height=145,
     ),
     "swap_texture": of(
         "surfaces",
@@ -267,6 +270,7 @@ METHOD_NODES = {
             for place in ("chest", "knee")
             for caption, output in ((place, "place"), ("looks at", "attention"))
         ),
+        width=760,
     ),
     "published_sampler": compared(
         "published",
@@ -317,7 +321,7 @@ METHOD_NODES = {
     ),
     "apply_cva": of("imagpose", ("with CVA", ALL_VIEWS), ("without", ALL_VIEWS, off("MannequinApplyCVA"))),
     "split_views": of(
-        "imagpose", ("painted", ALL_VIEWS), ("split", ("MannequinSplitViews", "IMAGE"), {}, (0, 1, 2)), height=180
+        "imagpose", ("painted", ALL_VIEWS), ("split", ("MannequinSplitViews", "IMAGE"), {}, (0, 1, 2)), height=145
     ),
     "reposedm_conditioning": of(
         "reposedm",
