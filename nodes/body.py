@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..preprocessors.body.mannequin import mannequins
+from ..preprocessors.body.mannequin import mannequins, steps_of
 from ..preprocessors.body.points import frames
 from ..preprocessors.body.rendering import densepose, depth_image, mask, normal_image, parsing
 from ..preprocessors.keypoints import to_pose_keypoint
@@ -91,8 +91,7 @@ class MannequinPoseMannequin(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, mannequin, width, height, hidden_points, on_no_person, pose=None) -> io.NodeOutput:
-        step = per_picture(len(pose) if isinstance(pose, list) else 1)
-        made = mannequins(mannequin, (height, width), pose, on_no_person, step)
+        made = mannequins(mannequin, (height, width), pose, on_no_person, per_picture(steps_of(pose)))
         people = frames(made.pictures, hidden_points)
         return io.NodeOutput(
             to_pose_keypoint(people),

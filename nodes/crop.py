@@ -133,4 +133,5 @@ class MannequinPasteBack(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, result, placement, original, feather, mask=None) -> io.NodeOutput:
-        return io.NodeOutput(paste(result, placement, original, mask, feather))
+        step = per_picture(max(len(result), len(original), len(placement.shown)))
+        return io.NodeOutput(paste(result, placement, original, mask, feather, step))

@@ -176,7 +176,8 @@ class MannequinEmbedFace(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, face_net, image, on_no_face, on_several, average, match_image=None) -> io.NodeOutput:
-        step = per_picture(len(image))
+        looked_for = len(match_image) if on_several == "match" and match_image is not None else 0
+        step = per_picture(len(image) + looked_for)
         embedding, masks = embed_faces(image, face_net, on_no_face, on_several, match_image, step)
         return io.NodeOutput(embedding.mean() if average else embedding, masks.float())
 

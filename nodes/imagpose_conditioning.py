@@ -15,6 +15,7 @@ from .encoding import dino_tokens, empty_latent, encoded, visible
 from .errors import name_of, names_itself
 from .imagpose import Views
 from .inputs import pose_strength_input
+from .progress import per_picture
 from .types import IMAGPoseWeights, JointViews
 
 #: Whose DINOv2 it is, and which of them the published code was trained with.
@@ -69,7 +70,10 @@ class MannequinIMAGPoseConditioning(io.ComfyNode):
             )
         latent = encoded(vae, views.picture)
         photos = views.sources[:1] if sources == FIRST else views.sources
-        seen = [_seen(network, dino, vae, photo, views.layout.size) for photo in photos]
+        step, seen = per_picture(len(photos)), []
+        for photo in photos:
+            seen.append(_seen(network, dino, vae, photo, views.layout.size))
+            step()
         comfy.model_management.load_models_gpu([imagpose])
         device = imagpose.load_device
         context = torch.cat([network.flc(*(part.to(device) for part in parts)) for parts in seen], 1)

@@ -220,5 +220,7 @@ class MannequinDrawPose(io.ComfyNode):
     @names_itself
     def execute(cls, pose, width, height, line_width=1.0, style=OPENPOSE, parts=WITH_FACE) -> io.NodeOutput:
         if style in STYLES:
-            return io.NodeOutput(draw_published(pose, width, height, STYLES[style]))
-        return io.NodeOutput(draw(from_pose_keypoint(pose), width, height, line_width, PARTS[parts]))
+            step = per_picture(len(from_pose_keypoint(pose)))
+            return io.NodeOutput(draw_published(pose, width, height, STYLES[style], step))
+        frames = from_pose_keypoint(pose)
+        return io.NodeOutput(draw(frames, width, height, line_width, PARTS[parts], per_picture(len(frames))))

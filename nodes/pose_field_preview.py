@@ -6,12 +6,13 @@ from comfy_api.latest import io
 from torch.nn import functional as F
 
 from ..model_patches.comfy_pose_field import check_frames
-from ..model_patches.guidance.pose_interaction_field import pose_field
+from ..model_patches.guidance.pose_interaction_field import Field, pose_field
 from ..model_patches.networks.higherhrnet import sized_for
 from ..preprocessors.overlay import reddened
 from .checks import as_pose_picture
 from .errors import names_itself
 from .pose_field import target_pose
+from .progress import per_picture
 from .types import PoseEstimator, PoseKeypoint
 
 
@@ -49,8 +50,12 @@ class MannequinPreviewPoseField(io.ComfyNode):
         comfy.model_management.load_models_gpu([estimator])
         device = estimator.load_device
         wanted = estimator.model(sized_for(target.picture(width, height).to(device))).features.float()
-        seen = estimator.model(sized_for(pictures.to(device)))
-        field = pose_field(seen._replace(features=seen.features.float(), fine=seen.fine.float()), wanted)
+        step, parts = per_picture(len(pictures)), []
+        for picture, own in zip(pictures.split(1), wanted.expand(len(pictures), -1, -1, -1).split(1), strict=True):
+            seen = estimator.model(sized_for(picture.to(device)))
+            parts.append(pose_field(seen._replace(features=seen.features.float(), fine=seen.fine.float()), own))
+            step()
+        field = Field(*(torch.cat(each) for each in zip(*parts, strict=True)))
         density, weight = (
             F.interpolate(part, size=(height, width), mode="bilinear").cpu() for part in (field.density, field.weight)
         )

@@ -69,11 +69,8 @@ class MannequinTextureMap(io.ComfyNode):
                 "Connect the image that the DensePose was made from."
             )
         groups = [slice(None)] if photos == MERGED else [slice(row, row + 1) for row in range(len(image))]
-        step = per_picture(len(groups))
-        maps = []
-        for group in groups:
-            maps.append(texture_map(image[group], densepose[group], paint))
-            step()
+        step = per_picture(len(image) + (0 if paint == "off" else PARTS * len(groups)))
+        maps = [texture_map(image[group], densepose[group], paint, step) for group in groups]
         textures, known = zip(*maps, strict=True)
         return io.NodeOutput(torch.stack(textures), torch.stack(known).float(), _coverage(known))
 

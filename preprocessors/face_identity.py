@@ -30,7 +30,7 @@ def embed_faces(
         on_no_face: raise, or give zeros.
         on_several: which face counts; ``"match"``: the one most like the largest face of ``match_image``.
         match_image: ``[1 or B, H, W, C]`` in 0–1.
-        progress: called after every picture.
+        progress: called after every picture, of ``match_image`` too where it is asked for.
 
     Returns:
         The vectors, and where the face is: boolean ``[B, H, W]``.
@@ -39,7 +39,7 @@ def embed_faces(
         ConditionError: what the options ask for, or no proper image.
     """
     image = check_image(image)
-    wanted = _wanted(analyser, match_image, len(image)) if on_several == "match" else None
+    wanted = _wanted(analyser, match_image, len(image), progress) if on_several == "match" else None
     vectors, masks = [], []
     for number, picture in enumerate(image):
         faces = choose(analyser.faces(picture), on_no_face, "all" if wanted is not None else on_several, number)
@@ -51,7 +51,7 @@ def embed_faces(
     return FaceEmbedding(torch.stack(vectors), analyser.model), torch.stack(masks)
 
 
-def _wanted(analyser: FaceAnalyser, match_image: Tensor | None, count: int) -> Tensor:
+def _wanted(analyser: FaceAnalyser, match_image: Tensor | None, count: int, progress: Callable[[], None]) -> Tensor:
     """Vectors ``[count, 512]`` of the faces to look for."""
     if match_image is None:
         raise ConditionError(
@@ -69,6 +69,7 @@ def _wanted(analyser: FaceAnalyser, match_image: Tensor | None, count: int) -> T
         if not faces:
             raise ConditionError(f"No face was found in picture {number + 1} of match_image. Take another photo.")
         vectors.append(analyser.embed(picture, choose(faces, "error", "largest", number)[0]))
+        progress()
     return torch.stack(vectors).expand(count, -1)
 
 

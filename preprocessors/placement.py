@@ -1,7 +1,7 @@
 """A photo at a method's size, and the way back: what was shown where, and the result pasted into the photo there."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -200,7 +200,12 @@ def resample(picture: Tensor, height: int, width: int) -> Tensor:
 
 
 def paste(
-    result: Tensor, placement: Placement, original: Tensor, mask: Tensor | None = None, feather: int = 0
+    result: Tensor,
+    placement: Placement,
+    original: Tensor,
+    mask: Tensor | None = None,
+    feather: int = 0,
+    progress: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Results at the places in the photos that the fitted pictures came from.
 
@@ -213,6 +218,7 @@ def paste(
             everywhere, and so is the empty one that Load Image gives for a picture without alpha.
         feather: over how many pixels of the photo the result fades in from the edges of its rectangle, inwards. Edges
             on the border of the photo have nothing to fade to.
+        progress: called after every result.
 
     Returns:
         IMAGE ``[B, H, W, 3 or 4]`` as the photos; outside the rectangle the photo's own bits. Transparency stays what
@@ -243,6 +249,7 @@ def paste(
         shown, filled = (boxes[index % len(boxes)] for boxes in (placement.shown, placement.filled))
         covered = _covered(shown, filled, left)
         if covered is None:
+            progress()
             continue
         part = _in_photo(result[index % len(result)], placement, shown, filled, left, covered)
         weight, over = _fade(covered, placement.original, feather), masks[index % len(masks)]
@@ -250,6 +257,7 @@ def paste(
             whole = left if over.shape != placement.fitted else Box(0, 0, *placement.fitted[::-1])
             weight = weight * _snapped(_in_photo(over[..., None], placement, shown, filled, whole, covered))
         _blend(pasted[index, covered.rows, covered.columns], part, weight, over is not None)
+        progress()
     return pasted
 
 

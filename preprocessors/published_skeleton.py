@@ -4,7 +4,7 @@ Their networks have seen nothing else; :mod:`.skeleton` draws smoother, and is w
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,13 @@ class Style:
 STYLES = {"PCDMs": Style(1, 1, True), "IMAGPose": Style(2, 4, False)}
 
 
-def draw_published(poses: Any, width: int, height: int, style: Style) -> Tensor:
+def draw_published(
+    poses: Any, width: int, height: int, style: Style, progress: Callable[[], None] = lambda: None
+) -> Tensor:
     """Skeletons of a POSE_KEYPOINT on black, stretched from their canvases to ``width`` × ``height``.
+
+    Args:
+        progress: called after every frame.
 
     Returns:
         IMAGE ``[frames, height, width, 3]`` in 0–1.
@@ -50,7 +55,10 @@ def draw_published(poses: Any, width: int, height: int, style: Style) -> Tensor:
     Raises:
         ConditionError: it is no POSE_KEYPOINT.
     """
-    drawn = [draw_frame(frame, width, height, style) for frame in from_pose_keypoint(poses)]
+    drawn = []
+    for frame in from_pose_keypoint(poses):
+        drawn.append(draw_frame(frame, width, height, style))
+        progress()
     return torch.from_numpy(np.stack(drawn)).float() / 255
 
 

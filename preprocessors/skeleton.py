@@ -2,7 +2,7 @@
 
 import colorsys
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -77,12 +77,18 @@ LARGEST_SIDE = 8192
 
 
 def draw(
-    frames: Sequence[Frame], width: int, height: int, line_width: float = 1.0, parts: Collection[Part] = ()
+    frames: Sequence[Frame],
+    width: int,
+    height: int,
+    line_width: float = 1.0,
+    parts: Collection[Part] = (),
+    progress: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Skeletons on black, stretched from their canvases to ``width`` × ``height``; 1 is OpenPose's line width.
 
     Args:
         parts: what is drawn besides the body, where it is seen.
+        progress: called after every frame.
 
     Returns:
         IMAGE ``[frames, height, width, 3]`` in 0–1.
@@ -94,7 +100,11 @@ def draw(
         raise ConditionError("There is no pose to draw: the batch is empty.")
     if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
         raise ConditionError(f"A skeleton of {width}×{height} cannot be drawn; sides go from 1 to {LARGEST_SIDE}.")
-    return torch.stack([_draw_frame(frame, width, height, line_width, parts) for frame in frames])
+    pictures = []
+    for frame in frames:
+        pictures.append(_draw_frame(frame, width, height, line_width, parts))
+        progress()
+    return torch.stack(pictures)
 
 
 def _draw_frame(frame: Frame, width: int, height: int, line_width: float, parts: Collection[Part]) -> Tensor:

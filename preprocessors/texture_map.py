@@ -12,7 +12,7 @@ hold BLACK, far below a grey level: the pictures are the same.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -37,7 +37,9 @@ BLACK = 2.0**-20
 DARK = 24 / 255
 
 
-def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -> tuple[Tensor, Tensor]:
+def texture_map(
+    pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD", progress: Callable[[], None] = lambda: None
+) -> tuple[Tensor, Tensor]:
     """One texture of one person's photos.
 
     Args:
@@ -46,6 +48,7 @@ def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -
         paint: over small gaps. "MCLD" paints inside the charts, and over black texels, as the published code does,
             which leaves dark seams where charts meet; "seamless" paints beyond their edges too, and leaves what the
             photos show, black stripes included; "off" leaves every gap black.
+        progress: called after every picture, and where there is painting after each of the 24 charts.
 
     Returns:
         The texture ``[512, 512, 3]`` in 0–1, zero where nothing is known, and where something is, boolean
@@ -55,16 +58,19 @@ def texture_map(pictures: Tensor, densepose: DensePose, paint: Paint = "MCLD") -
         ConditionError: nobody is in any of the pictures, or OpenCV is not installed.
     """
     colours = (pictures * 255).round().to(torch.uint8).numpy()
-    views = [scatter(picture, iuv) for picture, iuv in zip(colours, densepose.iuv.numpy(), strict=True)]
+    views = []
+    for picture, iuv in zip(colours, densepose.iuv.numpy(), strict=True):
+        views.append(scatter(picture, iuv))
+        progress()
     atlas, known = merge(views)
     if not known.any():
         raise ConditionError(
             "The DensePose shows nobody, so there is nothing to make a texture of. Look at it with DensePose to Image."
         )
     if paint == "MCLD":
-        atlas, _ = paint_gaps(atlas, charts())
+        atlas, _ = paint_gaps(atlas, charts(), progress=progress)
     elif paint == "seamless":
-        atlas, _ = paint_gaps(atlas, np.ones_like(known), known)
+        atlas, _ = paint_gaps(atlas, np.ones_like(known), known, progress)
     known = known if paint == "off" else _reached(known)
     texture, known = (torch.from_numpy(to_texture(tiles)) for tiles in (atlas, known[..., None]))
     return marked(texture.float() / 255, known[..., 0]), known[..., 0]
@@ -137,7 +143,12 @@ def _around(count: np.ndarray) -> np.ndarray:
     return F.avg_pool2d(tiles, SHARPNESS_WINDOW, 1, SHARPNESS_WINDOW // 2)[:, 0].numpy()
 
 
-def paint_gaps(atlas: np.ndarray, area: np.ndarray, known: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def paint_gaps(
+    atlas: np.ndarray,
+    area: np.ndarray,
+    known: np.ndarray | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Fill small gaps between scattered pixels by Telea's inpainting, tile by tile.
 
     Args:
@@ -145,6 +156,7 @@ def paint_gaps(atlas: np.ndarray, area: np.ndarray, known: np.ndarray | None = N
         area: boolean ``[24, 200, 200]``, the texels that may be painted.
         known: boolean ``[24, 200, 200]``, the texels that are no gaps. None takes black ones for gaps, as the published
             code does.
+        progress: called after every tile.
 
     Returns:
         The painted atlas, black beyond a dilation of what was known, and that dilation.
@@ -156,13 +168,17 @@ def paint_gaps(atlas: np.ndarray, area: np.ndarray, known: np.ndarray | None = N
     known = atlas.any(-1) if known is None else known
     reach = _reached(known)
     painted = np.zeros_like(atlas)
-    for part in np.flatnonzero(known.any((1, 2))):
+    for part, seen in enumerate(known.any((1, 2))):
+        if not seen:
+            progress()
+            continue
         tile, gaps = atlas[part].astype(np.float64), (area[part] & ~known[part]).astype(np.uint8)
         # OpenCV paints eight bits: the tile is stretched to all of them, as the published code does.
         low, span = tile.min(), max(tile.max() - tile.min(), 1.0)
         stretched = ((tile - low) / span * 255).astype(np.uint8)
         filled = cv2.inpaint(stretched, gaps, PAINT_RADIUS, cv2.INPAINT_TELEA) / 255 * span + low
         painted[part] = np.where(reach[part][..., None], filled, 0).astype(np.uint8)
+        progress()
     return painted, reach
 
 

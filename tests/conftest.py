@@ -88,6 +88,43 @@ def front_end(server):
 
 
 @pytest.fixture(scope="module")
+def front(server):
+    """The real front end in a window that is large enough for Pose Mannequin's editor."""
+    from devtools.browser import NoBrowser, ensure_chromium
+    from devtools.screenshot import open_front_end
+
+    try:
+        ensure_chromium()
+    except NoBrowser as error:
+        pytest.skip(str(error))
+    with open_front_end(server.url, 1600, 1000) as opened:
+        yield opened
+
+
+@pytest.fixture
+def opened(front):
+    """``opened(text, …)``: mannequins' editors in a graph with a node for each text. The page must not complain."""
+    import json
+
+    from mannequin_editor import node, shown
+
+    def opened(*texts):
+        texts = [text if isinstance(text, str) else json.dumps(text) for text in texts]
+        return shown(front, [node(number, text) for number, text in enumerate(texts, 1)])
+
+    yield opened
+    assert front._errors == []
+
+
+@pytest.fixture
+def editor(opened):
+    """A mannequin's, of a node with ``mannequin_editor.SCENE``."""
+    from mannequin_editor import SCENE
+
+    return opened(SCENE)[0]
+
+
+@pytest.fixture(scope="module")
 def made_home(tmp_path_factory):
     """An environment as dev.py makes them, which sees the packages of this one and does not read its start-up files."""
     home = tmp_path_factory.mktemp("home")

@@ -6,10 +6,15 @@ from host_graph import HostGraph
 from mannequin.model_patches.attention.joint import Look
 from mannequin.model_patches.attention.key_values import KeyValues
 from mannequin.model_patches.attention.looking import looked_at
+from mannequin.model_patches.comfy_apply import apply_condition
+from mannequin.model_patches.comfy_blocks import transformer_blocks
+from mannequin.model_patches.conditions import HPFACondition
+from mannequin.model_patches.source import SourceSite
 from mannequin.nodes.attention_preview import MannequinPreviewAttention
 from mannequin.nodes.errors import NodeError
 from mannequin.preprocessors.labels import LIP_20
-from small import conditioning, difference, model, patched, random, sample, source
+from small import DEFAULT, conditioning, difference, model, patched, random, sample, source
+from watched import attention_inputs, by_heads, source_sites
 
 from devtools.demo import node_of
 
@@ -20,10 +25,23 @@ def sets(*counts: int) -> list[KeyValues]:
     return [KeyValues(random(1, count, 8, seed=count), random(1, count, 8, seed=99)) for count in counts]
 
 
-def softmax(query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+def softmax(query: torch.Tensor, keys: torch.Tensor, heads: int = HEADS) -> torch.Tensor:
     """By definition, head by head."""
-    heads = [(query[0, 0, part] @ keys[0, :, part].T / 4**0.5).softmax(-1) for part in (slice(0, 4), slice(4, 8))]
-    return torch.stack(heads).mean(0)
+    parts = zip(by_heads(query[0], heads), by_heads(keys[0], heads), strict=True)
+    return torch.stack([(q @ k.T / q.shape[-1] ** 0.5).softmax(-1)[0] for q, k in parts]).mean(0)
+
+
+def completed(seen: SourceSite, mask: torch.Tensor) -> torch.Tensor:
+    """H' of Eq. 6 and 7 with the paper's δ and σ, put into the block that it is of."""
+    results = []
+    for q, k, v in zip(*(by_heads(t[0], seen.heads) for t in (seen.q, seen.k, seen.v)), strict=True):
+        logits = q @ k.T / q.shape[-1] ** 0.5
+        inside, outside = torch.where(logits > 0, 1.6, 0.6), torch.where(logits > 0, 0.3, 1.3)
+        results.append((logits * torch.where(mask, inside, outside)).softmax(-1) @ v)
+    hidden = torch.cat(results, -1)[None]
+    for layer in seen.block.attn1.to_out:
+        hidden = layer(hidden)
+    return seen.block.norm1(seen.stream + hidden)
 
 
 class TestWeights:
@@ -73,15 +91,33 @@ class TestNode:
         assert difference(sample(worn, height=16, width=16), before) == 0
         assert not any("watch" in key for key in worn.model_options["transformer_options"])
 
-    def test_another_place_looks_elsewhere(self, base):
-        worn = patched(base, "hpfa", net=source(base, height=16, width=16))
-        one, other = (preview(worn, x=x)[1] for x in (0.1, 0.9))
-        assert float((one - other).abs().max()) > 0.05
+    def test_a_place_looks_where_the_equations_say(self, base):
+        """Eq. 6 to 8 written out, of the very inputs that attention has, over a source of a pixel a token."""
+        net, mask = source(base, height=16, width=16), torch.zeros(1, 128, 128, dtype=torch.bool)
+        mask[:, 32:96, 16:80] = True
+        worn = apply_condition(base, HPFACondition(mask, hidden_space="block"), net, "all", DEFAULT)
+        latent = random(1, 4, 16, 16)
+        blocks, inputs = transformer_blocks(base), attention_inputs(worn, latent)["attn1"]
+        finest = {site: seen for site, seen in source_sites(net, blocks).items() if seen.grid == (16, 16)}
+        for x, y in ((0.1, 0.5), (0.9, 0.2)):
+            token = int(y * 16) * 16 + int(x * 16)
+            maps = []
+            for site, seen in finest.items():
+                key = blocks[site].attn1.to_k(completed(seen, mask[0, 4::8, 4::8].flatten()))
+                query = blocks[site].attn1.to_q(inputs[site])[:, token : token + 1]
+                maps.append(softmax(query, key, seen.heads))
+            expected = torch.stack(maps).mean(0)
+            weight = preview(worn, x=x, y=y, latent={"samples": latent}, source=torch.rand(1, 16, 16, 3))[1]
+            assert torch.allclose(weight[0].flatten(), expected / expected.max(), atol=1e-4)
 
     def test_of_two_conditions_the_one_that_is_asked_for(self, base):
-        first = patched(base, "hpfa", net=source(base, height=16, width=8))
-        both = patched(first, "reference", net=source(base, 1, 8, 16))
-        assert float((preview(both, condition=1)[1] - preview(both, condition=2)[1]).abs().max()) > 0.05
+        """By its place in the graph, though the second acts at earlier sites: each shows what it shows alone."""
+        nets = source(base, height=16, width=8), source(base, 1, 8, 16)
+        second = patched(base, "reference", net=nets[1], sites="input 1")
+        both = patched(patched(base, "hpfa", net=nets[0], sites="output 11"), "reference", net=nets[1], sites="input 1")
+        # Nothing of the first comes before the second's only site.
+        assert difference(preview(both, condition=2)[1], preview(second)[1]) == 0
+        assert difference(preview(both, condition=1)[1], preview(second)[1]) > 0.05
         with pytest.raises(NodeError, match="has 2 conditions .* condition is 3"):
             preview(both, condition=3)
 

@@ -46,7 +46,7 @@ def mannequins(
         pose: a POSE_KEYPOINT whose people the scene's take the poses of, where they are in its canvas; whoever comes
             after the scene's last is as its last. None draws the scene as it is.
         on_no_person: a frame shows nobody, or someone shows too little to be fitted: raise, or leave them out.
-        progress: called after every picture.
+        progress: called after every person that is fitted, and after every picture; see :func:`steps_of`.
 
     Raises:
         ConditionError: the text or the pose is not what it should be, or what the option asks for.
@@ -64,7 +64,7 @@ def mannequins(
         raise ConditionError('The mannequin\'s text has nobody to take the pose: write "people": [{}], or empty it.')
     pictures, said, written = [], list(scene.said), ""
     for number, frame in enumerate(from_pose_keypoint(pose), 1):
-        figures, people, sentences, camera = _fitted(scene, frame, size, on_no_person, f"Picture {number}")
+        figures, people, sentences, camera = _fitted(scene, frame, size, on_no_person, f"Picture {number}", progress)
         said += sentences
         pictures.append(render(people, camera))
         written = written or write(figures, [one.posed for one in people], camera)
@@ -72,8 +72,24 @@ def mannequins(
     return Mannequins(pictures, written, "\n".join(said))
 
 
+def steps_of(pose: Any) -> int:
+    """How often :func:`mannequins` tells of its progress.
+
+    Raises:
+        ConditionError: it is no POSE_KEYPOINT.
+    """
+    if pose is None:
+        return 1
+    return sum(1 + int((frame.points[:, BODY, 2] > 0).any(1).sum()) for frame in from_pose_keypoint(pose))
+
+
 def _fitted(
-    scene: Scene, frame: Frame, size: tuple[int, int], on_no_person: OnNoPerson, where: str
+    scene: Scene,
+    frame: Frame,
+    size: tuple[int, int],
+    on_no_person: OnNoPerson,
+    where: str,
+    progress: Callable[[], None],
 ) -> tuple[list[Figure], list[Person], list[str], Camera]:
     """Figures, people, sentences and camera of one frame's people."""
     if len(frame.people) > MOST_PEOPLE:
@@ -93,7 +109,9 @@ def _fitted(
             if on_no_person == "error":
                 raise ConditionError(f"{who}: {error}") from error
             said.append(f"{who} is left out: {error}")
+            progress()
             continue
+        progress()
         said.append(found.sentence(who, camera.scale))
         figures.append(figure)
         people.append(figure.person(found.posed))
