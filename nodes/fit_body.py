@@ -41,7 +41,6 @@ class MannequinFitBody(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="Photos; everyone who counts is fitted."),
                 *people_inputs(),
-                person_input(),
                 io.Combo.Input(
                     "shape",
                     options=[BY_OUTLINE, AS_GIVEN],
@@ -50,6 +49,7 @@ class MannequinFitBody(io.ComfyNode):
                         "like the photo's, or what the text says."
                     ),
                 ),
+                person_input(),
                 io.String.Input(
                     "mannequin",
                     default="",
@@ -82,7 +82,7 @@ class MannequinFitBody(io.ComfyNode):
 
     @classmethod
     @names_itself
-    def execute(cls, image, on_no_person, on_several, person, shape, mannequin="", mask=None) -> io.NodeOutput:
+    def execute(cls, image, on_no_person, on_several, shape, person=1, mannequin="", mask=None) -> io.NodeOutput:
         photos = check_image(image)
         if max(photos.shape[1:3]) > LARGEST_SIDE:
             raise ConditionError(

@@ -93,7 +93,7 @@ def test_a_photos_densepose_is_the_true_one(name):
     iuv = np.asarray(truth)
     agreement = surface_agreement(fitted(image)[0].iuv[0].numpy(), iuv)
     assert agreement["outline's IoU"] > 0.8 and agreement["right part, share"] > 0.85
-    assert agreement["off on the body, cm"] < 5
+    assert agreement["off on the body, cm"] < 7
     shifted = surface_agreement(np.roll(fitted(image)[0].iuv[0].numpy(), 12, 1), iuv)
     assert shifted["right part, share"] < agreement["right part, share"] - 0.05
 
