@@ -75,6 +75,16 @@ def mannequin(info: dict) -> Graph:
     return graph
 
 
+def fitted_body(info: dict) -> Graph:
+    """A photo's person as a mannequin."""
+    graph = Graph(info)
+    photo = graph.add(0, "LoadImage", "Photo", image=PHOTO)
+    body = graph.add(1, "MannequinFitBody", image=photo["IMAGE"])
+    graph.add(2, "MannequinDensePoseImage", "parts", densepose=body["DENSEPOSE"], convention="parts")
+    graph.add(2, "MannequinPreviewParsing", image=photo["IMAGE"], parsing=body["PARSING"])
+    return graph
+
+
 def parsing(info: dict) -> Graph:
     """A photo's labels, and what is made of them."""
     graph = Graph(info)

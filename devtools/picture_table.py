@@ -13,6 +13,7 @@ GRAPHS: dict[str, Callable[[dict], Graph]] = draw_workflows.GRAPHS | {
         picture_graphs.estimated,
         picture_graphs.library,
         picture_graphs.mannequin,
+        picture_graphs.fitted_body,
         picture_graphs.parsing,
         picture_graphs.faces,
         picture_graphs.placing,
@@ -180,6 +181,14 @@ CONDITIONS = {
         ("parsing", ("MannequinPreviewParsing", "IMAGE")),
         height=160,
         limit=8_000,
+    ),
+    "fit_body": of(
+        "fitted_body",
+        ("photo", ("Photo", "IMAGE")),
+        ("overlay", ("MannequinFitBody", "overlay")),
+        ("DensePose", ("parts", "IMAGE")),
+        ("parsing", ("MannequinPreviewParsing", "IMAGE")),
+        height=180,
     ),
     "densepose_image": of("mannequin", *((name, (name, "IMAGE")) for name in ("parts", "VUI", "IUV"))),
     "densepose_mask": of(

@@ -30,6 +30,16 @@ def test_the_body_is_where_the_person_is(people):
     assert np.mean(overlaps) > 0.6
 
 
+def test_by_the_photo_it_is_where_the_person_is_too(people):
+    record = people.record(people.names[0])
+    found, truth = fitted_iuv(record, "photo")[..., 0], record.fields["iuv"][..., 0]
+    both = (found > 0) & (truth > 0)
+    assert both.sum() > 0.75 * ((found > 0) | (truth > 0)).sum() and (found == truth)[both].mean() > 0.7
+    # Nothing but the picture is read.
+    alone = Record("x", "x", "x", record.image, {})
+    assert np.array_equal(fitted_iuv(alone, "photo")[..., 0], found)
+
+
 def test_nobody_is_an_empty_map():
     image = np.zeros((64, 48, 3), np.uint8)
     empty = Record("x", "x", "x", image, {"people": np.zeros((0, 18, 3), np.float32)})
@@ -51,5 +61,7 @@ def test_a_store_in_mannequins(tmp_path):
     left_out = {"texture", "texture_latent", "texture_clip"}
     assert after.fields.keys() == before.fields.keys() - left_out
     assert kept.record("p0-v1").fields.keys() == before.fields.keys()
+    with pytest.raises(TrainingError, match="keypoints, photo"):
+        open_people(f"fitted:{tmp_path / 'store'},by=hand")
     with pytest.raises(TrainingError, match="anew, kept"):
         open_people(f"fitted:{tmp_path / 'store'},textures=some")

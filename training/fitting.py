@@ -1,18 +1,20 @@
 """How well a mannequin takes the pose of people's keypoints: ``python -m training.fitting STORE``.
 
-Of every picture of STORE, which knows its people's DensePose, the DensePose of a mannequin in their pose (see
-:mod:`.data.fitted`) is held against it. Means over pictures, with 95 % bootstrap intervals over people.
+Of every picture of STORE, which knows its people's DensePose, the DensePose of a mannequin in the pose of their
+keypoints, or fitted to the photo (see :mod:`.data.fitted`), is held against it. Means over pictures, with 95 %
+bootstrap intervals over people.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
 from preprocessors.errors import ConditionError
 
-from .data.fitted import fitted_iuv
+from .data.fitted import By, fitted_iuv
 from .data.sources import open_people
 from .errors import INTERRUPTED, TrainingError
 from .evaluation.bootstrap import confidence_interval
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.fitting", description=__doc__.splitlines()[0])
     parser.add_argument("store", metavar="STORE", help="a data set that knows keypoints and DensePose")
     parser.add_argument("--pictures", type=int, metavar="N", help="the first so many; all without")
+    parser.add_argument("--by", choices=get_args(By), default="keypoints", help="what is fitted; default: keypoints")
     given = parser.parse_args(arguments)
     try:
         people = open_people(given.store)
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for record in map(people.record, list(people.names)[: given.pictures]):
             if "iuv" not in record.fields:
                 raise TrainingError(f"The record '{record.name}' has no 'iuv' to compare with. Compute it first.")
-            found.append(surface_agreement(fitted_iuv(record), record.fields["iuv"]))
+            found.append(surface_agreement(fitted_iuv(record, given.by), record.fields["iuv"]))
             whose.append(record.identity)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Nothing was kept.\n")

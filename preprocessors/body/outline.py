@@ -18,10 +18,11 @@ from .scene import Figure
 SIDE = 128
 #: What is tried along every axis of the shape, in this order.
 AXES, STEPS = ("build", "sex", "height", "muscle"), (-0.8, -0.4, 0.0, 0.4, 0.8)
-#: Garments that an outline tells, in the order in which they are tried: sleeves and shoes change too little of it.
-SLOTS = ("bottom", "coat", "hair")
-#: By how much of the overlap something must be better than what was there: less is chance.
+#: By how much of the overlap a shape must be better than what was there: less is chance.
 WORTH = 0.004
+#: Garments that an outline tells, in the order in which they are tried, and how much they must be worth: wide trousers
+#: are like a skirt, and what is less than this is no skirt. Sleeves and shoes change too little of an outline.
+SLOTS = {"bottom": 0.02, "coat": 0.02, "hair": 0.006}
 
 Fitting = Callable[[Figure, Posed], Posed]
 
@@ -81,15 +82,15 @@ class _Search:
 
     def clothed(self, best: Outlined) -> Outlined:
         """The same in the garments that it is most like in, one slot after the other."""
-        for slot in SLOTS:
+        for slot, worth in SLOTS.items():
             for cut in choices(body())[slot]:
                 if slot == "bottom" and cut == NOTHING:
                     continue
                 outfit = best.figure.outfit | {slot: cut}
-                best = self.better(best, replace(best.figure, outfit=outfit), best.posed)
+                best = self.better(best, replace(best.figure, outfit=outfit), best.posed, worth)
         return best
 
-    def better(self, best: Outlined, figure: Figure, posed: Posed) -> Outlined:
+    def better(self, best: Outlined, figure: Figure, posed: Posed, worth: float = WORTH) -> Outlined:
         """The better of the two; what was there, unless the other is worth it."""
         overlap = self.overlap(figure, posed)
-        return Outlined(figure, posed, overlap) if overlap > best.overlap + WORTH else best
+        return Outlined(figure, posed, overlap) if overlap > best.overlap + worth else best
