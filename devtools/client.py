@@ -90,6 +90,10 @@ class Client:
         """Ask the server to unload all models and forget all results."""
         self.post("/free", {"unload_models": True, "free_memory": True})
 
+    def forget_history(self) -> None:
+        """Let the server let go of the prompts that are over: it keeps the graphs of ten thousand."""
+        self.post("/history", {"clear": True})
+
     def upload(self, picture: Path) -> str:
         """Put a picture into the server's input folder; the name to load it by."""
         boundary = uuid.uuid4().hex
