@@ -1,8 +1,8 @@
 """``python dev.py soak``: a thousand prompts on a real server, refused, interrupted and freed ones among them.
 
 The shared graphs that run with what the repository carries take turns. The server's memory is looked at after each
-prompt; its peak after the first third may be a hundredth above the one before, and the exit status says so. What the host
-keeps of every prompt in its history, some 70 KB of these graphs, is cleared: it is in nobody's hands but the host's.
+prompt; its peak after the first third may be a hundredth above the one before, and the exit status says so. What the
+host keeps of every prompt in its history, some 70 KB of these graphs, is cleared: that is the host's.
 """
 
 import argparse
