@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
+from small_methods import RUNS
+from small_methods import recipe as small_recipe
 from training_people import REGION_DIM, NoisePeople, store
 
 from devtools.host import ROOT
@@ -83,6 +86,25 @@ def test_two_processes_are_one_with_the_summed_batch(command, whole, tmp_path):
     # Each has left where its random numbers stand.
     states = [path.name for path in checkpoints.latest(tmp_path).glob("random_states_*")]
     assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "people", "changes"), RUNS.values(), ids=RUNS)
+def test_of_every_method_two_processes_are_one(made_python, tmp_path, method, people, changes):
+    """As above."""
+    wanted = small_recipe(tmp_path / "one", method, **changes | {"steps": STEPS, "ema": 0.0})
+    content = TypeAdapter(type(wanted)).dump_python(wanted, mode="json", exclude_none=True)
+    content["options"] = TypeAdapter(type(wanted.options)).dump_python(wanted.options, mode="json")
+    content["data"]["people"] = str(store(people(), tmp_path / "people"))
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    for name, words in (("one", ()), ("two", ("--processes", "2"))):
+        run = [made_python, "-m", "training.train", str(path), f"out={tmp_path / name}", *words]
+        subprocess.run(run, check=True, env=variables())
+    # The estimator's batch normalisation sees a process's own pictures.
+    off = 2e-2 if method == "estimator" else 1e-3
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=off)
+    assert len(set(losses(tmp_path / "one"))) == STEPS, "every step has pairs and noise of its own"
 
 
 def test_what_is_wrong_is_said_once(command, tmp_path):
