@@ -14,6 +14,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -102,7 +103,7 @@ def bot_options(changes: Sequence[str]):
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors()[:3])
         raise TrainingError(
-            f"BoT's options are not right ({wrong}). They are {', '.join(BotOptions.__dataclass_fields__)}."
+            f"BoT's options are not right ({wrong}). They are {', '.join(field.name for field in fields(BotOptions))}."
         ) from error
     if "epochs" in given:
         shorter = BotOptions().shortened(made.epochs)
