@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,13 @@ class Experiment:
         train, query, gallery = (self._read(name) for name in ("train", "query", "gallery"))
         whose = dict(zip(train.names, train.people, strict=True))
         poses = set(posed(self.data.train, train.names)) if synthesisers else set()
+        total, numbers = len(shares) * len(seeds) * (1 + len(synthesisers)), count(1)
         for seed in seeds:
             for share in shares:
                 names = kept(whose, share, seed)
                 real = train.of(names)
                 people = KeptPeople(self.data.train, {name: whose[name] for name in names})
-                yield self._outcome(share, seed, None, real, None, query, gallery)
+                yield self._outcome(f"{next(numbers)} of {total}", share, seed, None, real, None, query, gallery)
                 for each in synthesisers:
                     pairs = draw_pairs(
                         people.whose,
@@ -112,7 +114,7 @@ class Experiment:
                     )
                     place = self.out / "synthesised" / folder_name(each.name) / f"{share}-{seed}"
                     made = synthesise(people, pairs, each.opened(people), place, each.made_by, self.batch, self.quiet)
-                    yield self._outcome(share, seed, each, real, made, query, gallery)
+                    yield self._outcome(f"{next(numbers)} of {total}", share, seed, each, real, made, query, gallery)
 
     def _read(self, split: str) -> Pictures:
         store: StoredPeople = getattr(self.data, split)
@@ -121,6 +123,7 @@ class Experiment:
 
     def _outcome(
         self,
+        of: str,
         share: int,
         seed: int,
         method: Synthesiser | None,
@@ -137,7 +140,7 @@ class Experiment:
         pictures = real.with_(read_pictures(made, self.options.size)) if made else real
         run = BotRun(pictures, self.options, seed, folder, self.device)
         begun = time.monotonic()
-        with self._bar(f"{share} %, seed {seed}, {name}", self.options.epochs, " epochs", run.epoch) as bar:
+        with self._bar(f"{of}: {share} %, seed {seed}, {name}", self.options.epochs, " epochs", run.epoch) as bar:
 
             def done(loss: float) -> None:
                 bar.update()

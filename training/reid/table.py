@@ -31,7 +31,7 @@ class Outcome:
         name: of what was synthesised, or :data:`ALONE`.
         real, synthesised: how many pictures it learned from.
         steps: batches.
-        seconds: that it took.
+        seconds: that it took since it was last begun.
         scores: in 0–1, by the keys of :data:`COLUMNS`.
     """
 
