@@ -321,6 +321,20 @@ def test_market1501(tmp_path):
     assert large.image.shape == (256, 128, 3) and np.allclose(large.fields["keypoints"][2], [40, 56, 1])
 
 
+def test_market1501_for_re_identification(tmp_path):
+    market(tmp_path)
+    for split in ("query", "bounding_box_test"):
+        for name in (*PEOPLE, *JUNK):
+            picture(tmp_path / split / f"{name}.jpg", (128, 64))
+    assert sorted(Market1501(tmp_path, "query").names) == sorted(Market1501(tmp_path, "test").names) == sorted(PEOPLE)
+    gallery = Market1501(tmp_path, "gallery")
+    check_people(gallery)
+    assert sorted(gallery.names) == sorted([*PEOPLE, *JUNK]), "junk and distractors are there"
+    assert {gallery.record(name).identity for name in JUNK} == {"-1", "0000"}
+    with pytest.raises(TrainingError, match="no split 'val'.*query"):
+        Market1501(tmp_path, "val")
+
+
 def test_market1501_without_pairs(tmp_path):
     people = Market1501(market(tmp_path, pairs=False))
     assert sorted(people.pairs) == [PEOPLE[:2], PEOPLE[1::-1]]

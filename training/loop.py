@@ -1,7 +1,6 @@
 """The training loop: the same samples on one CPU or many GPUs, and the same run however often it is stopped."""
 
 import copy
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from .methods import METHODS
 from .optimisers import optimisers
 from .recipe import Recipe
 from .sampling import WEIGHTS, options_metadata
+from .stopping import Stop, signals
 
 #: What a run leaves: the file for the nodes, which says how many steps it took.
 STEPS_KEY = "mannequin.training_steps"
@@ -93,14 +93,14 @@ class Run:
         """
         self.recipe.out.mkdir(parents=True, exist_ok=True)
         if self.step < self.recipe.steps:
-            with _signals() as stopping:
+            with signals() as stopping:
                 self._train(stopping)
         if self.accelerator.is_main_process:
             self._write_weights()
         self.accelerator.wait_for_everyone()
         return self.recipe.out / WEIGHTS
 
-    def _train(self, stopping: "_Stop") -> None:
+    def _train(self, stopping: Stop) -> None:
         recipe, accelerator = self.recipe, self.accelerator
         main = accelerator.is_main_process
         log = Log(recipe.out, self.step) if main else None
@@ -132,7 +132,7 @@ class Run:
                         )
                 if main and recipe.grid_every and self.step % recipe.grid_every == 0:
                     self._grid()
-                stop = stopping.asked(accelerator)
+                stop = _asked(stopping, accelerator)
                 if stop or self.step == recipe.steps or _due(self.step, recipe.checkpoint_every):
                     self._checkpoint()
                 if stop:
@@ -227,30 +227,8 @@ def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-class _Stop:
-    """Whether someone asked this run to stop; every process hears of it at the same step."""
-
-    def __init__(self) -> None:
-        self._heard = False
-
-    def __call__(self, *_) -> None:
-        self._heard = True
-
-    def asked(self, accelerator: Accelerator) -> bool:
-        """Of any process."""
-        if accelerator.num_processes == 1:
-            return self._heard
-        return bool(accelerator.reduce(torch.tensor(float(self._heard), device=accelerator.device), "sum") > 0)
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    """Within the block, Ctrl-C and a polite kill only ask."""
-    stop = _Stop()
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = {name: signal.signal(name, stop) for name in names}
-    try:
-        yield stop
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+def _asked(stop: Stop, accelerator: Accelerator) -> bool:
+    """Whether any process was asked to stop; every one hears of it at the same step."""
+    if accelerator.num_processes == 1:
+        return stop.heard
+    return bool(accelerator.reduce(torch.tensor(float(stop.heard), device=accelerator.device), "sum") > 0)

@@ -195,7 +195,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     networks.add_argument("--densepose", type=Path, metavar="F", help="DensePose as .torchscript")
     networks.add_argument("--faces", type=Path, metavar="F", help="folder of insightface's antelopev2")
     networks.add_argument("--vae", type=Path, metavar="F", help="folder of AutoencoderKL, or a TAESD .safetensors")
-    networks.add_argument("--clip-vision", type=Path, metavar="F", help="folder of CLIPVisionModelWithProjection")
+    networks.add_argument(
+        "--clip-vision", type=Path, metavar="F", help="folder of CLIPVisionModelWithProjection, or a small one's file"
+    )
     networks.add_argument("--dino", type=Path, metavar="F", help="DINOv2 as .safetensors")
     return parser.parse_args(arguments)
 

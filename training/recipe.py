@@ -125,7 +125,7 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     if not isinstance(content, dict):
         raise TrainingError(f"The recipe '{path}' is no list of names and values.")
     for name, value in (changes or {}).items():
-        _set(content, name.split("."), value)
+        set_value(content, name.split("."), value)
     recipe = _valid(Recipe, content, path)
     method = METHODS.get(recipe.method)
     if method is None:
@@ -133,7 +133,8 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     return replace(recipe, options=_valid(method.Options, recipe.options or {}, path))
 
 
-def _set(content: dict[str, Any], names: list[str], value: Any) -> None:
+def set_value(content: dict[str, Any], names: list[str], value: Any) -> None:
+    """Put a value where its dotted name says."""
     for name in names[:-1]:
         content = content.setdefault(name, {})
     content[names[-1]] = value

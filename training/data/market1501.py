@@ -11,20 +11,27 @@ from .tables import read_pairs, read_points, scaled
 
 #: Height and width of the pictures, and of the tables' points.
 SIZE = (128, 64)
+#: Folders of each split; the gallery of re-identification is the test split's folder.
+SPLITS = {
+    "train": ("bounding_box_train", "train"),
+    "test": ("bounding_box_test", "test"),
+    "query": ("query",),
+    "gallery": ("bounding_box_test", "test"),
+}
 #: ``0002_c1s1_000451_03``: person, camera and sequence, frame, box.
 NAME = re.compile(r"(?P<person>-1|\d{4})_c\ds\d_\d{6}_\d\d")
 #: People that are none: boxes that show nobody, and people who are not followed.
 NOBODY = ("-1", "0000")
-FOLDERS = ("bounding_box_{}", "{}")
 
 
 class Market1501:
-    """A split of Market-1501; what shows nobody in particular is left out.
+    """A split of Market-1501; what shows nobody in particular is left out, but of the gallery.
 
     Args:
         root: the folder with ``bounding_box_train``, and mostly ``market-pairs-train.csv`` and
             ``market-annotation-train.csv``. Without pairs, all ordered pairs of a person's pictures are taken.
-        split: "train" or "test".
+        split: "train" or "test"; for re-identification "query", and "gallery", which is "test" with its junk ("-1") and
+            distractors ("0000"), which are their identities.
         size: to stretch pictures to, height × width; None leaves them at 128×64.
 
     Raises:
@@ -32,17 +39,18 @@ class Market1501:
     """
 
     def __init__(self, root: str | Path, split: str = "train", size: str | None = None) -> None:
-        if split not in ("train", "test"):
-            raise TrainingError(f"Market-1501 has no split '{split}'. Give split=train or split=test.")
+        if split not in SPLITS:
+            raise TrainingError(f"Market-1501 has no split '{split}'. Give split= and one of {', '.join(SPLITS)}.")
         root, self.size = Path(root), parse_size(size)
-        folders = [root / name.format(split) for name in FOLDERS]
+        folders = [root / name for name in SPLITS[split]]
         folder = next((folder for folder in folders if folder.is_dir()), None)
         if folder is None:
             raise TrainingError(
                 f"'{root}' has no folder {' or '.join(folder.name for folder in folders)}. Unpack "
                 "Market-1501-v15.09.15.zip and give the folder it makes."
             )
-        self._files = {name: file for name, file in pictures_in(folder).items() if _person(name)}
+        named = NAME.fullmatch if split == "gallery" else _person
+        self._files = {name: file for name, file in pictures_in(folder).items() if named(name)}
         if not self._files:
             raise TrainingError(
                 f"'{folder}' has no picture of Market-1501, whose names are like '0002_c1s1_000451_03.jpg'. Unpack the "
@@ -50,7 +58,8 @@ class Market1501:
             )
         self.names = list(self._files)
         pairs, points = (root / f"market-{kind}-{split}.csv" for kind in ("pairs", "annotation"))
-        self.pairs = self._pairs(pairs) if pairs.is_file() else all_pairs({name: _person(name) for name in self.names})
+        people = {name: person for name in self.names if (person := _person(name))}
+        self.pairs = self._pairs(pairs) if pairs.is_file() else all_pairs(people)
         self._points = read_points(points) if points.is_file() else {}
 
     def record(self, name: str) -> Record:
@@ -59,7 +68,7 @@ class Market1501:
         fields = {}
         if name in self._points:
             fields["keypoints"] = scaled(self._points[name], SIZE, image.shape[:2])
-        person = _person(name) or ""
+        person = NAME.fullmatch(name)["person"]
         return Record(name, person, person, image, fields)
 
     def _pairs(self, table: Path) -> list[Pair]:

@@ -18,6 +18,7 @@ from .records import People
 #: Module and class of every kind, and whether it has a folder.
 KINDS = {
     "synthetic": (".synthetic", "SyntheticPeople", False),
+    "watched": (".synthetic.watched", "WatchedPeople", False),
     "deepfashion": (".deepfashion", "DeepFashion", True),
     "market1501": (".market1501", "Market1501", True),
     "folder": (".folder", "FolderOfPeople", True),

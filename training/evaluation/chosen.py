@@ -71,17 +71,17 @@ def chosen_predictors(options: argparse.Namespace, protocol: Protocol) -> list[C
 
 def _times(text: str, counts: list[int]) -> Iterator[tuple[str, int | None]]:
     """For each time that a predictor is measured, what its name says of the steps, and how many they are."""
-    if not _weights_of(text) or not counts:
+    if not weights_of(text) or not counts:
         yield "", None
-    for count in counts if _weights_of(text) else []:
+    for count in counts if weights_of(text) else []:
         yield f", {count} step{'s' * (count > 1)}" if len(counts) > 1 else "", count
 
 
-def _weights_of(text: str) -> list[Path]:
+def weights_of(text: str) -> list[Path]:
     """The weight files of a trained model, as they are given; none of other predictors."""
     if text.startswith(REFINED):
         file, _, coarse = text.removeprefix(REFINED).partition(",")
-        return [Path(file).expanduser(), *_weights_of(coarse)]
+        return [Path(file).expanduser(), *weights_of(coarse)]
     if text.startswith(PCDMS):
         return [Path(file).expanduser() for file in text.removeprefix(PCDMS).split(",")]
     for start, files in ((TRAINING_FREE, 1), (IMAGPOSE, 1), (FIELD, 2)):
@@ -95,6 +95,8 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
     """One predictor by its text on the command line.
 
     Args:
+        options: of :mod:`training.evaluate`; ``people``, where it is there, has other pictures of a person in the place
+            of ``store``.
         steps: of a trained model's sampler; None takes the method's number.
 
     Raises:
@@ -110,7 +112,7 @@ def open_predictor(text: str, options: argparse.Namespace, protocol: Protocol, s
         return simple[text]()
     if text.startswith(FOLDER):
         return Folder(Path(text.removeprefix(FOLDER)).expanduser(), protocol, options.pattern)
-    files = _weights_of(text)
+    files = weights_of(text)
     if text != AUTOENCODER and not files:
         raise TrainingError(
             f"There is no predictor '{text}', and no file of that name. Give copy, garment-mean, oracle, target, "
@@ -146,7 +148,8 @@ def _of_weights(
         from ..imagpose import load_scenario
 
         scenario = text.removeprefix(IMAGPOSE).partition(",")[2]
-        return load_scenario(files[0], autoencoder, open_data(options.store), scenario, **sampling)
+        people = getattr(options, "people", None) or open_data(options.store)
+        return load_scenario(files[0], autoencoder, people, scenario, **sampling)
     from ..sampling import Trained
 
     if text.startswith(TRAINING_FREE):
@@ -194,7 +197,7 @@ def _settings(kind: type, text: str):
 
 def _kept(options: argparse.Namespace, name: str, text: str, predictor: Predictor, steps: int | None) -> KeptPictures:
     made_by = {"predictor": text, "data": options.store, "protocol": options.protocol, "pattern": options.pattern}
-    files = _weights_of(text)
+    files = weights_of(text)
     if text == AUTOENCODER or files:
         made_by |= {"autoencoder": str(options.autoencoder)}
     if files:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from model_patches.errors import PatchError
+from model_patches.weight_kinds.small_clip import clip_config
+from preprocessors.errors import reason
 
 from ..errors import TrainingError
 
@@ -49,13 +55,33 @@ def clip_pixels(pictures: Tensor, side: int) -> Tensor:
     return (channels - mean) / deviation
 
 
-def load_clip_vision(folder: Path) -> ClipVision:
-    """A frozen image encoder from a folder as transformers saves it.
+def load_clip_vision(place: Path) -> ClipVision:
+    """A frozen image encoder from a folder as transformers saves it, or a small one's file, as
+    ``python -m training.small_clip`` writes it for the node.
 
     Raises:
         TrainingError: there is none, or its projection is missing.
     """
-    from safetensors import SafetensorError
+    return ClipVision((_of_file if place.is_file() else _of_folder)(place).float().eval().requires_grad_(False))
+
+
+def _of_file(file: Path) -> nn.Module:
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    try:
+        with safe_open(file, "pt") as opened:
+            sizes = clip_config(opened.metadata() or {})
+        network = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes))
+        network.load_state_dict(load_file(file))
+    except (OSError, SafetensorError, RuntimeError, PatchError) as error:
+        raise TrainingError(
+            f"'{file}' is no small CLIP image encoder ({reason(error)}). Give the clip_vision.safetensors that python "
+            "dev.py training small_clip has written, or a folder as transformers saves it."
+        ) from error
+    return network
+
+
+def _of_folder(folder: Path) -> nn.Module:
     from transformers import CLIPVisionModelWithProjection
 
     try:
@@ -73,4 +99,4 @@ def load_clip_vision(folder: Path) -> ClipVision:
             f"The image encoder in '{folder}' lacks {sorted(report['missing_keys'])[0]}. Take config.json and weights "
             "from one place."
         )
-    return ClipVision(network.float().eval().requires_grad_(False))
+    return network

@@ -30,7 +30,7 @@ class Setup:
         densepose: a TorchScript file.
         faces: a folder of insightface's models, antelopev2 for MCLD.
         vae: an autoencoder, as :func:`~training.autoencoders.load_autoencoder` reads it.
-        clip_vision: a folder of transformers' CLIP image encoder.
+        clip_vision: a folder of transformers' CLIP image encoder, or a small one's file.
         dino: a safetensors file of DINOv2.
         texture_size: side of the square that texture maps are brought to before they become latents, in pixels.
         device: where networks work.

@@ -68,7 +68,7 @@ class SyntheticPeople:
 
     def record(self, name: str) -> Record:
         person, outfit, view = name.removeprefix(self.split).split("-")
-        look = self._look(int(person), int(outfit[1:]))
+        look = self.look(int(person), int(outfit[1:]))
         draw = self._draw("view", name)
         paper = None
         if self.backdrop == "studio":
@@ -80,7 +80,8 @@ class SyntheticPeople:
         """Several; pictures of one outfit, in a row, share its making."""
         return [self.record(name) for name in names]
 
-    def _look(self, person: int, outfit: int) -> "Look":
+    def look(self, person: int, outfit: int) -> Look:
+        """Someone in one of their outfits; the last one is kept."""
         key = (person, outfit)
         if key not in self._figures:
             self._figures.clear()

@@ -1,6 +1,7 @@
 """One picture of someone in some clothes: a pose, a side, a camera, a light, a background, and the truth."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,7 @@ def render(
     front: bool,
     device: str,
     backdrop: np.ndarray | None = None,
+    shares: Sequence[float] = SHARES,
 ) -> Record:
     """One picture and its truth.
 
@@ -72,10 +74,11 @@ def render(
         front: whether the person faces the camera, instead of any side that is drawn.
         device: where rays are cast, as warp calls it.
         backdrop: uint8 of the picture's size; None draws a scene.
+        shares: how likely each of :data:`VIEWS` is.
     """
     model = bodies()
     rotations, stance = draw_pose(draw, model.surface, sits=look.outfit.skirt is None)
-    side = "front" if front else list(VIEWS)[draw.choice(len(VIEWS), p=SHARES)]
+    side = "front" if front else list(VIEWS)[draw.choice(len(VIEWS), p=shares)]
     yaw = float(draw.uniform(*VIEWS[side]))
     if stance == "sit" and not 20 < abs(yaw) < 120:
         yaw = float(draw.choice([-1, 1]) * draw.uniform(25, 80))
