@@ -95,6 +95,8 @@ def blueprint(
     left = min(node["pos"][0] for node in inner)
     right = max(node["pos"][0] for node in inner) + WIDTH
     identity = str(uuid.uuid5(_NAMES, f"{PACK}/{name}"))
+    # Where front ends look for what the node library says of it: of the graph up to now, of the box later.
+    said = {"BlueprintDescription": description}
     definition = {
         "id": identity,
         "version": 1,
@@ -115,7 +117,7 @@ def blueprint(
         "nodes": inner,
         "groups": [],
         "links": links,
-        "extra": {},
+        "extra": said,
         "category": "Mannequin",
         "description": description,
     }
@@ -143,7 +145,7 @@ def blueprint(
         "groups": [],
         "definitions": {"subgraphs": [definition]},
         "config": {},
-        "extra": {},
+        "extra": said,
         "version": 0.4,
     }
 

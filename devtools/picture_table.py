@@ -93,6 +93,9 @@ SHARED = {
         width=760,
         limit=8_000,
     ),
+    "bust_to_full_body": of(
+        "bust_to_full_body", ("photo", ("Bust", "IMAGE")), POSE, ("result", RESULT), height=200, limit=8_000
+    ),
     "style_transfer": of("style_transfer", PHOTO, ("reference", ("Reference", "IMAGE")), ("result", RESULT)),
     "mcld_demo": of(
         "mcld_demo",

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -165,13 +166,18 @@ def save_thumbnail(view: Image.Image, file: Path) -> None:
 
 
 @contextlib.contextmanager
-def open_front_end(url: str, width: int = 1600, height: int = 900) -> Iterator[FrontEnd]:
+def open_front_end(
+    url: str, width: int = 1600, height: int = 900, settings: dict[str, Any] | None = None
+) -> Iterator[FrontEnd]:
     """A headless browser on the server at ``url``, ready to show workflows.
+
+    Args:
+        settings: of the front end, over ours; the server keeps them.
 
     Raises:
         NoBrowser: there is no Chromium on this machine.
     """
-    Client(url).post("/settings", SETTINGS)
+    Client(url).post("/settings", SETTINGS | (settings or {}))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=ensure_chromium(), args=FLAGS)
         try:

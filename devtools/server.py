@@ -22,7 +22,7 @@ PACK = "mannequin-pose"
 READY_SECONDS = 180
 _IMPORT_TIME = re.compile(rf"([\d.]+) seconds( \(IMPORT FAILED\))?: .*{PACK}")
 #: What a copy of the clone leaves out where no link can be made.
-_NOT_COPIED = shutil.ignore_patterns(".git", ".mannequin", "__pycache__", ".pytest_cache", ".hypothesis")
+_NOT_COPIED = shutil.ignore_patterns(".git", ".mannequin", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache")
 
 
 class ServerError(RuntimeError):
@@ -39,7 +39,12 @@ class Server:
     """
 
     def __init__(
-        self, base: Path | None = None, port: int | None = None, extra: tuple[str, ...] = (), api_nodes: bool = False
+        self,
+        base: Path | None = None,
+        port: int | None = None,
+        extra: tuple[str, ...] = (),
+        api_nodes: bool = False,
+        published: bool = False,
     ):
         """
         Args:
@@ -47,12 +52,14 @@ class Server:
             port: default a free one.
             extra: further words for the host's command line.
             api_nodes: load the host's nodes for paid services too; it starts faster without.
+            published: what a user has who installs the pack: a copy of what is published, and no photos of ours.
         """
         self._temporary = None if base else tempfile.TemporaryDirectory(prefix="mannequin-")
         self.base = Path(base or self._temporary.name).resolve()
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start_seconds = 0.0
+        self._published = published
         self._extra = extra if api_nodes else ("--disable-api-nodes", *extra)
         self._process: subprocess.Popen | None = None
         self._log = self.base / "server.log"
@@ -60,8 +67,12 @@ class Server:
     def __enter__(self) -> "Server":
         for folder in ("input", "output", "temp", "user", "models/mannequin", "custom_nodes"):
             (self.base / folder).mkdir(parents=True, exist_ok=True)
-        _install_pack(self.base / "custom_nodes" / PACK)
-        _offer_inputs(self.base / "input")
+        place = self.base / "custom_nodes" / PACK
+        if self._published:
+            shutil.copytree(ROOT, place, ignore=_not_published)
+        else:
+            _install_pack(place)
+            _offer_inputs(self.base / "input")
         started = time.monotonic()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -172,6 +183,14 @@ def _install_pack(place: Path) -> None:
         place.symlink_to(ROOT, target_is_directory=True)
     except OSError:
         shutil.copytree(ROOT, place, ignore=_NOT_COPIED)
+
+
+def _not_published(folder: str, names: list[str]) -> set[str]:
+    """What of a folder's names a published pack has not; the lines of ``.comfyignore`` are plain paths."""
+    lines = (ROOT / ".comfyignore").read_text(encoding="utf-8").split()
+    left_out = {line.strip("/") for line in lines}
+    here = {name: (Path(folder) / name).relative_to(ROOT).as_posix() for name in names}
+    return {name for name, path in here.items() if path in left_out} | _NOT_COPIED(folder, names)
 
 
 def _offer_inputs(folder: Path) -> None:
