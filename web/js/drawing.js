@@ -93,7 +93,7 @@ export class Drawing {
           const { x, y, away } = seen([places[at], places[at + 1], places[at + 2]]);
           [places[at], places[at + 1], places[at + 2]] = [x + frame.x, y + frame.y, away > NEAREST ? 1 / away : 0];
         }
-        this.#raster.draw(part.mesh.faces, places, colours, person);
+        this.#raster.draw(part.mesh.faces, places, colours, person, part.mesh !== mesh);
       }
     });
     this.#layer.getContext("2d").putImageData(new ImageData(this.#raster.colours, width, height), 0, 0);

@@ -14,11 +14,11 @@ export const STYLE = `
 .mannequin-wardrobe { display: flex; flex-direction: column; gap: 4px; padding: 5px 7px; border-radius: 4px; color: #ddd;
   background: #26282d; font: 11px/1.2 sans-serif; }
 .mannequin-wardrobe[hidden] { display: none; }
-.mannequin-shape { display: grid; grid-template-columns: auto auto 1fr auto 2.6em; gap: 2px 7px; align-items: center; }
+.mannequin-shape { display: grid; grid-template-columns: auto auto 1fr auto 2.6em; gap: 3px 7px; align-items: center; }
 .mannequin-shape input { min-width: 0; width: 100%; height: 14px; margin: 0; accent-color: #6aa8ff; cursor: pointer; }
 .mannequin-shape span { color: #b4b7bf; }
 .mannequin-shape output { text-align: right; font-variant-numeric: tabular-nums; }
-.mannequin-clothes { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 4px 7px; }
+.mannequin-clothes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(125px, 100%), 1fr)); gap: 4px 7px; }
 .mannequin-clothes label { display: flex; align-items: center; gap: 5px; min-width: 0; }
 .mannequin-clothes select { flex: 1; min-width: 0; font: inherit; padding: 2px 3px; color: #ddd; background: #33353b;
   border: 1px solid #4a4d55; border-radius: 4px; cursor: pointer; }
