@@ -88,6 +88,7 @@ class TestPose:
         assert "disconnect pose" in editor.part(".mannequin-said").inner_text()
         expect(editor.part(TAKE)).to_be_disabled()
         taken = editor.text
+        assert Truth.of(taken).lows == pytest.approx([0], abs=0.002)
         editor.press("Undo")
         assert editor.text == json.dumps(SCENE)
         editor.press("Redo")

@@ -88,12 +88,16 @@ export class Drawing {
         const places = skinned(part.mesh, part.surface, figure.rest, poses[person]);
         const normals = vertexNormals(part.mesh, places);
         const chosen = person === selected || scene.people.length === 1;
-        const colours = lit(this.#coloursOf(figure, part), normals, turned, chosen);
+        const unlit = this.#coloursOf(figure, part);
+        const colours = lit(unlit, normals, turned, chosen);
         for (let at = 0; at < places.length; at += 3) {
           const { x, y, away } = seen([places[at], places[at + 1], places[at + 2]]);
           [places[at], places[at + 1], places[at + 2]] = [x + frame.x, y + frame.y, away > NEAREST ? 1 / away : 0];
         }
-        this.#raster.draw(part.mesh.faces, places, colours, person, part.mesh !== mesh);
+        this.#raster.draw(part.mesh.faces, places, colours, person);
+        if (!part.mesh.inside) continue;
+        const inwards = normals.map((value) => -value);
+        this.#raster.draw(part.mesh.inside, places, lit(unlit, inwards, turned, chosen), person);
       }
     });
     this.#layer.getContext("2d").putImageData(new ImageData(this.#raster.colours, width, height), 0, 0);

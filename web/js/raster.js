@@ -27,19 +27,18 @@ export class Raster {
    * @param seen x, y in pixels and 1 / distance of every vertex, `[3 V]`; 0 for one that is behind the camera.
    * @param colours 0–255 of every vertex, `[3 V]`.
    * @param owner who they belong to.
-   * @param open whether their insides are seen too.
    */
-  draw(faces, seen, colours, owner, open = false) {
+  draw(faces, seen, colours, owner) {
     for (let corner = 0; corner < faces.length; corner += 3)
-      this.#triangle(3 * faces[corner], 3 * faces[corner + 1], 3 * faces[corner + 2], seen, colours, owner, open);
+      this.#triangle(3 * faces[corner], 3 * faces[corner + 1], 3 * faces[corner + 2], seen, colours, owner);
   }
 
-  #triangle(a, b, c, seen, colours, owner, open) {
+  #triangle(a, b, c, seen, colours, owner) {
     const [ax, ay, az, bx, by, bz] = [seen[a], seen[a + 1], seen[a + 2], seen[b], seen[b + 1], seen[b + 2]];
     const [cx, cy, cz] = [seen[c], seen[c + 1], seen[c + 2]];
     const area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax);
     // Seen from behind, outside turns the other way round; pixels go down.
-    if (!(area < 0 || (open && area > 0)) || !az || !bz || !cz) return;
+    if (!(area < 0) || !az || !bz || !cz) return;
     const top = Math.max(Math.ceil(Math.min(ay, by, cy) - 0.5), 0);
     const bottom = Math.min(Math.floor(Math.max(ay, by, cy) - 0.5), this.height - 1);
     const left = Math.max(Math.ceil(Math.min(ax, bx, cx) - 0.5), 0);

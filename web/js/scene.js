@@ -65,6 +65,19 @@ export function grounded(body, figure, lift = 0) {
   return { ...figure, hips: [x, y, z + lift - under] };
 }
 
+/**
+ * A node's text with its people and camera moved up or down alike, so that the lowest stands: a photo does not say where
+ * its floor is.
+ */
+export function onFloor(text) {
+  const scene = JSON.parse(text);
+  const under = Math.min(...scene.people.map(({ lift }) => lift));
+  if (!Number.isFinite(under) || !scene.camera?.centre) return text;
+  const people = scene.people.map((person) => ({ ...person, lift: rounded(person.lift - under, 4) }));
+  const [x, y, z] = scene.camera.centre;
+  return JSON.stringify({ ...scene, people, camera: { ...scene.camera, centre: [x, y, rounded(z - under, 4)] } });
+}
+
 /** The camera moved so that everybody fills the picture. */
 export const framedOn = (body, camera, people, size) =>
   framed(camera, size, people.map((figure) => skinned(body.mesh, figure.surface, figure.rest, posed(body, figure))));

@@ -18,8 +18,14 @@ export function unpacked(file) {
     offsets: Float32Array.from(numbers(file.offsets, KINDS.u1), (value) => value * offset),
     garments,
     outfit,
-    own: own.map((one) => ({ ...meshOf(one), garment: one.garment })),
+    own: own.map((one) => ({ ...openMesh(one), garment: one.garment })),
   };
+}
+
+/** Its inside is seen too: the same triangles the other way round. */
+function openMesh(file) {
+  const mesh = meshOf(file);
+  return { ...mesh, inside: Uint16Array.from(mesh.faces).reverse() };
 }
 
 function meshOf(file) {
