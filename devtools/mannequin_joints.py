@@ -1,13 +1,14 @@
 """``python -m devtools.mannequin_joints``: write what the browser needs of the baked body to ``web/js/body.json``.
 
-Joints at rest and by shape, their axes and limits, how someone stands, and the library of poses; a tenth of a
-micrometre or of a microradian is the last digit. A test holds the file against the body.
+Joints at rest and by shape, their axes and limits, how someone stands, what can be worn, and the library of poses; a
+tenth of a micrometre or of a microradian is the last digit. A test holds the file against the body.
 """
 
 import json
 import sys
 from typing import Any
 
+from preprocessors.body.clothes import choices
 from preprocessors.body.library import library
 from preprocessors.body.model import body
 from preprocessors.body.pose import STANDING
@@ -38,6 +39,7 @@ def joints() -> dict[str, Any]:
         "axes": there.axes,
         "terms": there.terms,
         "jointChanges": rounded(there.joint_changes),
+        "clothes": choices(there),
         "poses": library(),
     }
 

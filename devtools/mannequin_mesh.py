@@ -1,7 +1,8 @@
 """``python -m devtools.mannequin_mesh``: write the body that the editor draws to ``web/js/mesh.json``.
 
 A sixth of the baked body's vertices and triangles between them, with what is known of those vertices: bones, shapes,
-and how far off the skin clothes lie. Numbers are little-endian, in base64. A test holds the file against the body.
+and how far off the skin clothes lie; and the skirts and the hair that are meshes of their own. Numbers are
+little-endian, in base64. A test holds the file against the body.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from .simplify import simplified
 FILE = ROOT / "web" / "js" / "mesh.json"
 VERTICES = 2300
 BONES = 4
+#: Of each garment's own mesh.
+GARMENT_VERTICES = 140
 #: Metres of one in the file.
 PLACE = 1 / 20000
 #: A finger is thin and a face is looked at: an error there counts for more.
@@ -71,25 +74,50 @@ def chosen() -> tuple[np.ndarray, np.ndarray]:
 def text(kept: np.ndarray, faces: np.ndarray) -> str:
     """The file's content, see ``web/js/mesh.js``."""
     there = body()
+    offsets = np.where(there.covers[:, kept] > 0, there.offsets[:, kept], 0)
+    content = {
+        "vertices": _packed(kept, "<u2"),
+        **_mesh(kept, faces),
+        "offsets": _packed(np.rint(offsets / OFFSET), "u1"),
+        "offset": OFFSET,
+        "garments": [[one["slot"], one["cut"]] for one in there.garments],
+        "outfit": DEFAULTS,
+        "own": [{"garment": number} | _mesh(*garment(number)) for number in _with_meshes()],
+    }
+    return json.dumps(content, separators=(",", ":")) + "\n"
+
+
+def garment(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices that are drawn of a garment's own mesh, and triangles between them."""
+    there = body()
+    faces = there.corner_vertex[there.faces[there.mesh == number + 1]]
+    # Where it is open is settled by the pixel in the node; here a triangle is there or not.
+    faces = faces[there.mesh_cover[faces].mean(1) >= 0]
+    importance = np.ones(len(there.vertices))
+    return simplified(there.vertices[None], faces, GARMENT_VERTICES, importance)
+
+
+def _with_meshes() -> list[int]:
+    """Numbers of the garments that have a mesh of their own."""
+    return [int(number) - 1 for number in np.unique(body().mesh) if number]
+
+
+def _mesh(kept: np.ndarray, faces: np.ndarray) -> dict:
+    """What is known of vertices of the body, and triangles between them."""
+    there = body()
     order = np.argsort(-there.weights[kept], 1)[:, :BONES]
     weights = np.take_along_axis(there.weights[kept], order, 1)
     weights = np.rint(weights / weights.sum(1, keepdims=True) * 65535)
     changes = there.changes[:, kept]
     units = np.abs(changes).max((1, 2)) / 127
-    offsets = np.where(there.covers[:, kept] > 0, there.offsets[:, kept], 0)
-    content = {
-        "vertices": _packed(kept, "<u2"),
+    return {
         "faces": _packed(faces, "<u2"),
         "places": _packed(np.rint(there.vertices[kept] / PLACE), "<i2"),
         "changes": _packed(np.rint(changes / units[:, None, None]), "i1"),
         "bones": _packed(np.take_along_axis(there.bones[kept], order, 1), "u1"),
         "weights": _packed(weights, "<u2"),
-        "offsets": _packed(np.rint(offsets / OFFSET), "u1"),
-        "units": {"place": PLACE, "changes": [float(f"{unit:.6g}") for unit in units], "offset": OFFSET},
-        "garments": [[one["slot"], one["cut"]] for one in there.garments],
-        "outfit": DEFAULTS,
+        "units": {"place": PLACE, "changes": [float(f"{unit:.6g}") for unit in units]},
     }
-    return json.dumps(content, separators=(",", ":")) + "\n"
 
 
 def read() -> tuple[np.ndarray, np.ndarray]:

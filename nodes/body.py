@@ -103,4 +103,6 @@ class MannequinPoseMannequin(io.ComfyNode):
             mask(made.pictures),
             made.text,
             made.report,
+            # For the editor in the page, which can go on from it.
+            ui={"mannequin": [made.text]},
         )

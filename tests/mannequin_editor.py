@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from mannequin.preprocessors.body.camera import Camera
 from mannequin.preprocessors.body.model import body
 from mannequin.preprocessors.body.scene import lowest, read
+from PIL import Image
 from playwright.sync_api import Locator, Page
 
+from devtools.client import Client
 from devtools.screenshot import FrontEnd
+from devtools.server import Server
 
 NODE = "MannequinPoseMannequin"
 WIDTH, HEIGHT = 512, 704
@@ -116,6 +120,23 @@ class Editor:
         found = f"editor.handles({{ width: {width}, height: {HEIGHT} }})['{name}']"
         return np.array(self.ask(f"(({{ x, y }}) => [x, y])({found})"))
 
+    @property
+    def silhouette(self) -> np.ndarray:
+        """Where the editor drew anybody, in the size of the node's picture."""
+        self.page.wait_for_timeout(300)
+        _, scale = self.frame()
+        drawn = self.ask(
+            f"""(() => {{
+            const {{ width, height, clientWidth }} = element.querySelector("canvas");
+            const scale = ({scale} * width) / clientWidth;
+            const frame = {{ x: (width - {WIDTH} * scale) / 2, y: (height - {HEIGHT} * scale) / 2 }};
+            const row = y => Array.from({{ length: {WIDTH} }}, (_, x) =>
+                drawing.personAt(frame, {{ x: (x + 0.5) * scale, y: (y + 0.5) * scale }}) < 0 ? "0" : "1").join("");
+            return Array.from({{ length: {HEIGHT} }}, (_, y) => row(y)).join("");
+        }})()"""
+        )
+        return np.frombuffer(drawn.encode(), np.uint8).reshape(HEIGHT, WIDTH) == ord("1")
+
     def part(self, selector: str) -> Locator:
         handle = self.ask("(element.dataset.node = id, id)")
         return self.page.locator(f'.mannequin-panel[data-node="{handle}"] {selector}')
@@ -202,3 +223,31 @@ def in_view(page: Page) -> None:
 def turns_but(truth: Truth, *moved: str, person: int = 0) -> np.ndarray:
     """Turns of all joints but those whose name begins so."""
     return np.array([turn for name, turn in truth.turns[person].items() if not name.startswith(moved)])
+
+
+def made(front: FrontEnd, server: Server, client: Client, number: int = 1) -> tuple[list[dict], np.ndarray]:
+    """People of a node's POSE_KEYPOINT, and its mask, as the graph in the page makes them."""
+    prompt = front.page.evaluate("async () => (await app.graphToPrompt()).output")
+    wanted = {
+        "pose": {"class_type": "MannequinSavePose", "inputs": {"pose": [str(number), 0], "prefix": "poses/editor"}}
+    }
+    mask = masked(client, prompt | wanted, [str(number), 6])
+    newest = max((server.base / "output" / "poses").glob("editor*.json"), key=lambda path: path.stat().st_mtime_ns)
+    pose = json.loads(newest.read_text(encoding="utf-8"))
+    (frame,) = pose if isinstance(pose, list) else [pose]
+    return frame["people"], mask
+
+
+def masked(client: Client, prompt: dict, output: list) -> np.ndarray:
+    """A graph's output of one MASK."""
+    prompt = prompt | {
+        "image": {"class_type": "MaskToImage", "inputs": {"mask": output}},
+        "mask": {"class_type": "PreviewImage", "inputs": {"images": ["image", 0]}},
+    }
+    (picture,) = client.images(client.run(prompt), "mask")
+    return np.asarray(Image.open(BytesIO(picture)).convert("L")) > 127
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union."""
+    return float((one & other).sum() / (one | other).sum())

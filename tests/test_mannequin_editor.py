@@ -128,6 +128,33 @@ console.log(JSON.stringify(given.map((person) => {
             assert off.mean() < 0.002 and np.quantile(off, 0.99) < 0.008, person
 
     @needs_node
+    def test_skirts_and_hair_are_where_the_node_has_them(self, tmp_path):
+        script = """
+import { posed } from "./js/kinematics.js";
+import { read } from "./js/scene.js";
+import { skinned } from "./js/surface.js";
+const size = { width: 512, height: 704 };
+console.log(JSON.stringify(given.map((person) => {
+  const [figure] = read(body, JSON.stringify({ people: [person] }), size).people;
+  return figure.own.map(({ mesh, surface }) =>
+    [mesh.garment, [...mesh.faces], [...skinned(mesh, surface, figure.rest, posed(body, figure))]]);
+})));
+"""
+        cuts = [("bottom", "short skirt"), ("bottom", "long skirt"), ("hair", "long"), ("bottom", "trousers")]
+        people = [one | {"clothes": dict([cuts[number % 4]])} for number, one in enumerate(scenes()[:8])]
+        for person, own in zip(people, run(tmp_path, script, people), strict=True):
+            (cut,) = person["clothes"].items()
+            assert [tuple(body().garments[number][key] for key in ("slot", "cut")) for number, _, _ in own] == (
+                [cut] if cut != cuts[3] else []
+            )
+            one = read(json.dumps({"people": [person]})).figures[0].person()
+            for number, faces, places in own:
+                kept, _ = mannequin_mesh.garment(number)
+                assert len(places) == 3 * len(kept) and len(faces) > 3 * 1.2 * len(kept)
+                off = np.linalg.norm(one.posed.skinned(one.dressed.rest)[kept] - np.reshape(places, (-1, 3)), axis=1)
+                assert off.mean() < 0.002 and off.max() < 0.01, person
+
+    @needs_node
     def test_who_is_placed_by_itself_is_placed_as_the_node_does(self, tmp_path):
         script = """
 import { read } from "./js/scene.js";

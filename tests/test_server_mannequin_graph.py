@@ -1,13 +1,11 @@
 """Pose Mannequin's editor in a graph: saved, copied and removed with its node, what it says, what the node makes."""
 
 import json
-from io import BytesIO
 
 import numpy as np
 import pytest
 from mannequin.preprocessors.body.model import body
-from mannequin_editor import FINGERS, HEIGHT, SCENE, SIDES, WIDTH, Editor, Truth, in_view, node, shown
-from PIL import Image
+from mannequin_editor import FINGERS, HEIGHT, SCENE, SIDES, WIDTH, Editor, Truth, in_view, made, node, overlap, shown
 from playwright.sync_api import expect
 
 from devtools.client import Client
@@ -171,7 +169,7 @@ class TestQueued:
         }})()"""
             )
         )
-        people, mask = self.made(front, server, client)
+        people, mask = made(front, server, client)
         assert len(people) == len(shown)
         joint = {name: number for number, name in enumerate(body().names)}
         bones = ["wrist", *(f"{finger} {bone}" for finger in FINGERS for bone in (1, 2, 3))]
@@ -182,40 +180,4 @@ class TestQueued:
                 points = points[[0, *(4 * finger + bone for finger in range(5) for bone in (1, 2, 3))]]
                 for bone, point in zip(bones, points, strict=True):
                     assert point == pytest.approx([*joints[joint[f"{side} {bone}"]], 1], abs=1), (side, bone)
-        assert overlap(mask, self.silhouette(editor)) > 0.95
-
-    @staticmethod
-    def made(front: FrontEnd, server: Server, client: Client) -> tuple[list[dict], np.ndarray]:
-        """People of the node's POSE_KEYPOINT, and its mask."""
-        prompt = front.page.evaluate("async () => (await app.graphToPrompt()).output")
-        prompt |= {
-            "pose": {"class_type": "MannequinSavePose", "inputs": {"pose": ["1", 0], "prefix": "poses/editor"}},
-            "image": {"class_type": "MaskToImage", "inputs": {"mask": ["1", 6]}},
-            "mask": {"class_type": "PreviewImage", "inputs": {"images": ["image", 0]}},
-        }
-        (picture,) = client.images(client.run(prompt), "mask")
-        newest = max((server.base / "output" / "poses").glob("editor*.json"), key=lambda path: path.stat().st_mtime_ns)
-        pose = json.loads(newest.read_text(encoding="utf-8"))
-        (frame,) = pose if isinstance(pose, list) else [pose]
-        return frame["people"], np.asarray(Image.open(BytesIO(picture)).convert("L")) > 127
-
-    @staticmethod
-    def silhouette(editor: Editor) -> np.ndarray:
-        """Where the editor drew anybody, in the size of the node's picture."""
-        _, scale = editor.frame()
-        drawn = editor.ask(
-            f"""(() => {{
-            const {{ width, height, clientWidth }} = element.querySelector("canvas");
-            const scale = ({scale} * width) / clientWidth;
-            const frame = {{ x: (width - {WIDTH} * scale) / 2, y: (height - {HEIGHT} * scale) / 2 }};
-            const row = y => Array.from({{ length: {WIDTH} }}, (_, x) => 
-                drawing.personAt(frame, {{ x: (x + 0.5) * scale, y: (y + 0.5) * scale }}) < 0 ? "0" : "1").join("");
-            return Array.from({{ length: {HEIGHT} }}, (_, y) => row(y)).join("");
-        }})()"""
-        )
-        return np.frombuffer(drawn.encode(), np.uint8).reshape(HEIGHT, WIDTH) == ord("1")
-
-
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union."""
-    return float((one & other).sum() / (one | other).sum())
+        assert overlap(mask, editor.silhouette) > 0.95

@@ -5,8 +5,8 @@
 import { looking, projected } from "./camera.js";
 import { posed } from "./kinematics.js";
 import { Raster } from "./raster.js";
-import { lit, tints } from "./shading.js";
-import { skinned, vertexNormals } from "./surface.js";
+import { clothColours, clothed, lit, tints } from "./shading.js";
+import { garmentsWorn, skinned, vertexNormals } from "./surface.js";
 
 const NEAREST = 0.4;
 /** Bones as shadows on the floor: who casts one, and how wide, metres. */
@@ -28,6 +28,8 @@ const SAID = { place: "whole person" };
 export class Drawing {
   #body;
   #tints;
+  /** Colours by surface, which is another one as soon as someone wears something else. */
+  #colours = new WeakMap();
   #raster = null;
   #layer = document.createElement("canvas");
 
@@ -82,15 +84,34 @@ export class Drawing {
     } else this.#raster.clear();
     const { mesh } = this.#body;
     scene.people.forEach((figure, person) => {
-      const places = skinned(mesh, figure.surface, figure.rest, poses[person]);
-      const colours = lit(this.#tints, vertexNormals(mesh, places), turned, person === selected || scene.people.length === 1);
-      for (let at = 0; at < places.length; at += 3) {
-        const { x, y, away } = seen([places[at], places[at + 1], places[at + 2]]);
-        [places[at], places[at + 1], places[at + 2]] = [x + frame.x, y + frame.y, away > NEAREST ? 1 / away : 0];
+      for (const part of [{ mesh, surface: figure.surface }, ...figure.own]) {
+        const places = skinned(part.mesh, part.surface, figure.rest, poses[person]);
+        const normals = vertexNormals(part.mesh, places);
+        const chosen = person === selected || scene.people.length === 1;
+        const unlit = this.#coloursOf(figure, part);
+        const colours = lit(unlit, normals, turned, chosen);
+        for (let at = 0; at < places.length; at += 3) {
+          const { x, y, away } = seen([places[at], places[at + 1], places[at + 2]]);
+          [places[at], places[at + 1], places[at + 2]] = [x + frame.x, y + frame.y, away > NEAREST ? 1 / away : 0];
+        }
+        this.#raster.draw(part.mesh.faces, places, colours, person);
+        if (!part.mesh.inside) continue;
+        const inwards = normals.map((value) => -value);
+        this.#raster.draw(part.mesh.inside, places, lit(unlit, inwards, turned, chosen), person);
       }
-      this.#raster.draw(mesh.faces, places, colours, person);
     });
     this.#layer.getContext("2d").putImageData(new ImageData(this.#raster.colours, width, height), 0, 0);
+  }
+
+  #coloursOf({ clothes }, { mesh, surface }) {
+    let colours = this.#colours.get(surface);
+    if (!colours) {
+      const whole = this.#body.mesh;
+      if (mesh === whole) colours = clothed(mesh, this.#tints, garmentsWorn(mesh, clothes));
+      else colours = clothColours(this.#body, mesh, whole.garments[mesh.garment][0]);
+      this.#colours.set(surface, colours);
+    }
+    return colours;
   }
 }
 

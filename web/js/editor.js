@@ -11,7 +11,7 @@ import { dragged, HANDLES, handlePlaces } from "./handles.js";
 import { History } from "./history.js";
 import { mirrored, turnsOf } from "./kinematics.js";
 import { HANDS } from "./presets.js";
-import { framedOn, grounded, read, SceneError, standing, write } from "./scene.js";
+import { dressed, framedOn, grounded, read, SceneError, standing, write } from "./scene.js";
 import { twisted } from "./twists.js";
 
 const APART = 0.7;
@@ -27,6 +27,10 @@ export class Editor {
   twisting = false;
   /** Why the text cannot be shown; empty where it is. */
   said = "";
+  /** The text of the last run's people, where they came along a link; null where there is none. */
+  result = null;
+  /** Whether what is seen is that text, and not the node's. */
+  #previewing = false;
   #host;
   #history;
 
@@ -44,6 +48,7 @@ export class Editor {
   /** Begin anew with a text, as a graph is opened. */
   open(text) {
     this.#history = new History(text);
+    this.result = null;
     this.#show(text);
   }
 
@@ -56,7 +61,35 @@ export class Editor {
 
   /** The picture has another size: a camera that places itself is placed anew. */
   resized() {
-    this.#show(this.#history.now);
+    this.#show(this.#previewing ? this.result : this.#history.now, this.#previewing);
+  }
+
+  /**
+   * What a run has made of links.
+   *
+   * @param result its people's text, or null where none of it came along a link.
+   * @param shown whether that is seen instead of the node's text, until something is changed.
+   */
+  ran(result, shown) {
+    this.result = result;
+    if (shown || this.#previewing) this.#show(shown ? result : this.#history.now, shown);
+    else this.#host.changed();
+  }
+
+  /** See the node's own text again. */
+  unpreview() {
+    if (this.#previewing) this.#show(this.#history.now);
+    else this.#host.changed();
+  }
+
+  /** Make the last run's people the node's text, to go on from. */
+  takeResult() {
+    if (this.result !== null) this.#goTo(this.result, true);
+  }
+
+  /** Whether the node's text is the last run's. */
+  get taken() {
+    return this.result !== null && this.#history.now === this.result;
   }
 
   get canUndo() {
@@ -88,6 +121,7 @@ export class Editor {
   commit() {
     if (!this.scene) return;
     const text = write(this.body, this.scene);
+    this.#previewing = false;
     this.#history.push(text);
     this.#host.write(text);
     this.#host.changed();
@@ -159,6 +193,11 @@ export class Editor {
     });
   }
 
+  /** Wear a cut of a slot, or a `dress` or none; the pose and the hips' place stay. */
+  wear(slot, cut) {
+    this.#change((figure) => dressed(this.body, figure, { clothes: { ...figure.clothes, [slot]: cut } }));
+  }
+
   /** Turn the person about the vertical, degrees to their left. */
   turn(by) {
     this.#change((figure) => ({ ...figure, turn: ((figure.turn + by + 540) % 360) - 180 }));
@@ -212,6 +251,12 @@ export class Editor {
     const place = handlePlaces(this.body, figure)[handle];
     const target = handle === "place" ? this.#onFloor(place, pixel, frame) : placeAt(camera, turned, frame, pixel, place);
     this.#put(dragged(this.body, figure, handle, target));
+  }
+
+  /** A person's shape along an axis, −1…1; the pose and the hips' place stay. */
+  reshape(axis, value) {
+    const { person } = this;
+    if (person) this.#put(dressed(this.body, person, { shape: { ...person.shape, [axis]: value } }));
   }
 
   /** Turn what a handle is of, as it was when the drag began, by degrees to the right and down. */
@@ -283,7 +328,8 @@ export class Editor {
     this.#show(text);
   }
 
-  #show(text) {
+  #show(text, previewing = false) {
+    this.#previewing = previewing;
     try {
       this.scene = read(this.body, text, this.#host.size());
       this.said = "";

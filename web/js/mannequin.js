@@ -4,6 +4,7 @@
 
 import { app } from "../../../scripts/app.js";
 import { panel } from "./panel.js";
+import { onFloor } from "./scene.js";
 import { unpacked } from "./surface.js";
 
 const NODE = "MannequinPoseMannequin";
@@ -41,6 +42,11 @@ function addEditor(node) {
   const named = (name) => node.widgets?.find((widget) => widget.name === name);
   const text = named("mannequin");
   if (!text) return;
+  const grown = () => {
+    const least = node.computeSize?.() ?? node.size;
+    node.setSize?.(node.size.map((side, axis) => Math.max(side, least[axis])));
+    node.graph?.setDirtyCanvas?.(true, true);
+  };
   const made = panel(body, {
     text: () => text.value,
     write: (value) => {
@@ -48,13 +54,12 @@ function addEditor(node) {
       node.graph?.setDirtyCanvas?.(true, true);
     },
     size: () => ({ width: named("width")?.value || 512, height: named("height")?.value || 704 }),
-    note: () => noteOn(node),
+    note: (taken) => noteOn(node, taken),
     showText: () => {
       show(text, text.hidden);
-      const least = node.computeSize?.() ?? node.size;
-      node.setSize?.(node.size.map((side, axis) => Math.max(side, least[axis])));
-      node.graph?.setDirtyCanvas?.(true, true);
+      grown();
     },
+    grown: () => grown(),
     pass: {
       wheel: (event) => app.canvas?.processMouseWheel?.(event),
       down: (event) => app.canvas?.processMouseDown?.(event),
@@ -67,7 +72,7 @@ function addEditor(node) {
   const widget = node.addDOMWidget("editor", "mannequin", made.element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => SMALLEST,
+    getMinHeight: () => SMALLEST + made.extra(),
   });
   widget.serialize = false;
   show(text, false);
@@ -76,7 +81,7 @@ function addEditor(node) {
     const before = owner[name];
     owner[name] = function (...given) {
       const result = before?.apply(this, given);
-      act();
+      act(...given);
       return result;
     };
   };
@@ -84,7 +89,17 @@ function addEditor(node) {
   for (const name of ["width", "height"]) if (named(name)) after(named(name), "callback", () => made.editor.resized());
   // A graph is opened, or a node copied: its values are set, and what was before is none of its steps.
   after(node, "onConfigure", () => made.editor.open(text.value));
-  after(node, "onConnectionsChange", made.refresh);
+  after(node, "onConnectionsChange", () => {
+    if (!isLinked(node, "mannequin")) made.editor.unpreview();
+    made.refresh();
+  });
+  // The node shows its page whom it has drawn: that is worth having where they came along a link.
+  after(node, "onExecuted", (output) => {
+    const [ran] = output?.mannequin ?? [];
+    if (typeof ran !== "string") return;
+    const [whole, fitted] = ["mannequin", "pose"].map((name) => isLinked(node, name));
+    made.editor.ran(fitted ? onFloor(ran) : whole ? ran : null, whole);
+  });
   after(node, "onRemoved", made.remove);
   node.setSize?.([Math.max(node.size[0], NODE_SIZE[0]), Math.max(node.size[1], NODE_SIZE[1])]);
 }
@@ -102,9 +117,17 @@ function show(widget, shown) {
   widget.computeLayoutSize = undefined;
 }
 
-/** Why what is edited here would not be seen; empty where it is. */
-function noteOn(node) {
-  const linked = (name) => node.inputs?.some((input) => input.name === name && input.link != null);
+const isLinked = (node, name) => Boolean(node.inputs?.some((input) => input.name === name && input.link != null));
+
+/**
+ * Why what is edited here would not be seen; empty where it is. Links are the graph's, whose undo brings them back, not
+ * the editor's: taking a pose leaves them, and says which.
+ */
+function noteOn(node, taken) {
+  const linked = (name) => isLinked(node, name);
+  const instead = ["mannequin", "pose"].filter(linked);
+  if (taken && instead.length)
+    return `The text is the last run's now: disconnect ${instead.join(" and ")} to go on from it and see what you change.`;
   if (linked("mannequin")) return "The text comes along a link: what is set here is not used.";
   if (linked("pose")) return "People take the poses of the link; shapes and clothes alone are of the text.";
   if (linked("width") || linked("height")) return "The picture's size comes along a link: its frame here may be another.";

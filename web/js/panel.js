@@ -1,5 +1,6 @@
 /**
- * The editor inside a node: toolbar, a line of words where there is something to say, canvas.
+ * The editor inside a node: toolbar, the body's panel where it is open, a line of words where there is something to say,
+ * canvas.
  */
 
 import { Drawing } from "./drawing.js";
@@ -7,6 +8,7 @@ import { Editor } from "./editor.js";
 import { gallery, STYLE as GALLERY } from "./gallery.js";
 import { listen } from "./gestures.js";
 import { toolbar } from "./toolbar.js";
+import { STYLE as WARDROBE, wardrobe } from "./wardrobe.js";
 
 const MARGIN = 6;
 const STYLE = `
@@ -24,15 +26,16 @@ const STYLE = `
 .mannequin-keys:focus + .mannequin-canvas { outline: 1px solid #6aa8ff; outline-offset: -1px; }
 .mannequin-said { font: 11px/1.3 sans-serif; color: #f0c674; min-height: 0; }
 .mannequin-said:empty { display: none; }
-${GALLERY}`;
+${GALLERY}${WARDROBE}`;
 
 /**
  * Make one.
  *
  * @param body `body.json`.
- * @param node what it edits: `{text(), write(text), size(), note(), showText(), pass}`; `size` is the picture's width
- *   and height, `note` a sentence on why edits would not be seen, `pass` see `gestures.js`.
- * @returns `{element, editor, refresh(), remove()}`.
+ * @param node what it edits: `{text(), write(text), size(), note(taken), showText(), grown(), pass}`; `size` is the
+ *   picture's width and height, `note` a sentence on why edits would not be seen, where the last run's text was `taken` or
+ *   not, `grown` is called when more room is needed, `pass` see `gestures.js`.
+ * @returns `{element, editor, refresh(), remove(), extra()}`; `extra` is the height of what is open besides, CSS pixels.
  */
 export function panel(body, node) {
   addStyle();
@@ -65,8 +68,9 @@ export function panel(body, node) {
 
   const redraw = () => {
     waiting = 0;
-    bar?.refresh(!library.element.hidden);
-    line.textContent = complaint || editor.said || node.note();
+    bar?.refresh(!library.element.hidden, !clothes.element.hidden);
+    clothes.refresh();
+    line.textContent = complaint || editor.said || node.note(editor.taken);
     const sharp = Math.max(window.devicePixelRatio * 1.5, 2);
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(Math.round(side * sharp), 1));
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
@@ -96,25 +100,32 @@ export function panel(body, node) {
     library.toggle();
     refresh();
   };
-  bar = toolbar(editor, { showText: node.showText, photo: show, library: choose });
+  const clothes = wardrobe(editor, left);
+  const dress = () => {
+    clothes.toggle();
+    node.grown();
+    refresh();
+  };
+  bar = toolbar(editor, { showText: node.showText, photo: show, library: choose, wardrobe: dress });
   // Whoever goes on with keys means the mannequin; whoever came with them stays where they are.
   const toKeys = (event) => {
     if (event.type === "change" || event.detail > 0) keys.focus({ preventScroll: true });
   };
   bar.element.addEventListener("click", (event) => {
-    // The library, where it was opened, has taken the keyboard itself.
-    if (event.target.matches("button:not(:disabled)") && library.element.hidden) toKeys(event);
+    // The library and the body's panel, where they were opened, have taken the keyboard themselves.
+    const isTaken = [library.element, clothes.element].some((part) => part.contains(document.activeElement));
+    if (event.target.matches("button:not(:disabled)") && !isTaken) toKeys(event);
   });
   bar.element.addEventListener("change", toKeys);
   // A button has no use for Delete; the graph would remove the node.
   bar.element.addEventListener("keydown", (event) => event.stopPropagation());
   listen(canvas, keys, editor, frameOf, drawing.personAt.bind(drawing), node.pass);
-  element.append(bar.element, line, stage);
+  element.append(bar.element, clothes.element, line, stage);
   // For whoever has the page and not this module: tests.
   element.mannequin = { editor, drawing };
   const watch = new ResizeObserver(refresh);
   watch.observe(canvas);
-  return { element, editor, refresh, remove: () => watch.disconnect() };
+  return { element, editor, refresh, remove: () => watch.disconnect(), extra: () => clothes.element.offsetHeight };
 }
 
 function addStyle() {

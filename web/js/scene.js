@@ -2,13 +2,13 @@
  * The scene that the node's text says, for the editor: `preprocessors/body/scene.py` is what holds, and documents it.
  *
  * A scene is `{people: [figure], camera}`; a figure has `shape` and `clothes` as in the JSON, `rest`, `turns`, `hips`
- * and `turn` as in `kinematics.js`, `bare` and `surface` (with clothes on) as in `surface.js`. Scenes are never changed,
- * only replaced.
+ * and `turn` as in `kinematics.js`, `bare` and `surface` (with clothes on) as in `surface.js`, and `own`, `{mesh, surface}` of
+ * what is worn and has a mesh of its own. Scenes are never changed, only replaced.
  */
 
 import { DISTANCE, framed } from "./camera.js";
 import { posed, restJoints, shapeWeights, turnsOf } from "./kinematics.js";
-import { bareSurface, dressedSurface, skinned } from "./surface.js";
+import { bareSurface, dressedSurface, garmentsWorn, skinned } from "./surface.js";
 
 /** What a text says that the editor cannot show; the node says more of it when it runs. */
 export class SceneError extends Error {}
@@ -41,8 +41,8 @@ export function write(body, scene) {
         joints[name] = turns[joint].map((value) => rounded(value, 2));
     });
     const person = { joints, position: hips.map((value) => rounded(value, 4)), turn: rounded(turn, 2) };
-    if (Object.keys(shape).length) person.shape = shape;
-    if (Object.keys(clothes).length) person.clothes = clothes;
+    const unusual = { shape: but(shape, ([, value]) => value), clothes: but(clothes, isUnusual(body)) };
+    for (const [name, named] of Object.entries(unusual)) if (Object.keys(named).length) person[name] = named;
     return person;
   });
   const { yaw, pitch, roll, distance, centre, height } = scene.camera;
@@ -50,6 +50,9 @@ export function write(body, scene) {
   for (const [name, value] of Object.entries({ yaw, pitch, roll })) if (rounded(value, 2)) camera[name] = rounded(value, 2);
   return JSON.stringify({ version: body.version, people, camera });
 }
+
+const but = (named, kept) => Object.fromEntries(Object.entries(named).filter(kept));
+const isUnusual = (body) => ([slot, cut]) => cut !== (slot === "dress" ? false : body.mesh.outfit[slot]);
 
 /** Someone who stands there. */
 export const standing = (body, x = 0, y = 0) => figureOf(body, { position: [x, y] });
@@ -62,9 +65,40 @@ export function grounded(body, figure, lift = 0) {
   return { ...figure, hips: [x, y, z + lift - under] };
 }
 
+/**
+ * A node's text with its people and camera moved up or down alike, so that the lowest stands: a photo does not say where
+ * its floor is.
+ */
+export function onFloor(text) {
+  const scene = JSON.parse(text);
+  const under = Math.min(...scene.people.map(({ lift }) => lift));
+  if (!Number.isFinite(under) || !scene.camera?.centre) return text;
+  const people = scene.people.map((person) => ({ ...person, lift: rounded(person.lift - under, 4) }));
+  const [x, y, z] = scene.camera.centre;
+  return JSON.stringify({ ...scene, people, camera: { ...scene.camera, centre: [x, y, rounded(z - under, 4)] } });
+}
+
 /** The camera moved so that everybody fills the picture. */
 export const framedOn = (body, camera, people, size) =>
   framed(camera, size, people.map((figure) => skinned(body.mesh, figure.surface, figure.rest, posed(body, figure))));
+
+/** The figure with another shape or other clothes, as in the JSON; pose and hips stay. */
+export function dressed(body, figure, { shape = figure.shape, clothes = figure.clothes }) {
+  const { mesh } = body;
+  const weights = shapeWeights(body, shape);
+  const bare = bareSurface(mesh, weights);
+  const worn = garmentsWorn(mesh, clothes);
+  const own = mesh.own.filter(({ garment }) => worn.includes(garment));
+  return {
+    ...figure,
+    shape,
+    clothes,
+    rest: restJoints(body, shape),
+    bare,
+    surface: dressedSurface(mesh, bare, clothes),
+    own: own.map((one) => ({ mesh: one, surface: bareSurface(one, weights) })),
+  };
+}
 
 function figureOf(body, person) {
   const shape = isObject(person.shape) ? person.shape : {};
@@ -77,17 +111,8 @@ function figureOf(body, person) {
   if (!numbers(position, 2) && !numbers(position, 3)) throw new SceneError("A position is no two or three numbers.");
   const [x, y, up] = position;
   const clothes = isObject(person.clothes) ? person.clothes : {};
-  const bare = bareSurface(body.mesh, shapeWeights(body, shape));
-  const figure = {
-    shape,
-    clothes,
-    rest: restJoints(body, shape),
-    bare,
-    surface: dressedSurface(body.mesh, bare, clothes),
-    turns: turnsOf(body, joints),
-    hips: [x, y, up ?? body.hips],
-    turn: number(person.turn, 0),
-  };
+  const standing = { turns: turnsOf(body, joints), hips: [x, y, up ?? body.hips], turn: number(person.turn, 0) };
+  const figure = dressed(body, standing, { shape, clothes });
   return up === undefined ? grounded(body, figure, number(person.lift, 0)) : figure;
 }
 

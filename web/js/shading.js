@@ -25,9 +25,45 @@ const LIGHT = unit([-0.5, -0.72, 0.6]);
 /** Who is not chosen is grey and darker. */
 const [GREY, DARKER] = [0.65, 0.72];
 
+/** Of what garments are made, and skin where there is none: a colour, and how much of it there is over the bones'. */
+const STUFFS = {
+  hair: [[84, 64, 54], 0.85],
+  shoes: [[52, 54, 62], 0.6],
+  coat: [[70, 74, 84], 0.6],
+  top: [[0, 0, 0], 0],
+  bottom: [[0, 0, 0], 0],
+  skin: [[238, 214, 196], 0.5],
+};
+/** From the skin outwards. */
+const ORDER = ["hair", "bottom", "top", "coat", "shoes"];
+
+/** Of every vertex in clothes without light, 0–255, `[3 V]`; `worn` are numbers of garments. */
+export function clothed(mesh, colours, worn) {
+  const result = Float32Array.from(colours);
+  const slots = worn.map((number) => [number, mesh.garments[number][0]]);
+  const outwards = slots.sort(([, one], [, other]) => ORDER.indexOf(other) - ORDER.indexOf(one));
+  for (let vertex = 0; vertex < mesh.count; vertex++) {
+    const outermost = outwards.find(([number]) => mesh.offsets[number * mesh.count + vertex] > 0);
+    mix(result, vertex, STUFFS[outermost?.[1] ?? "skin"]);
+  }
+  return result;
+}
+
+/** The same of a garment's own mesh. */
+export function clothColours(body, mesh, slot) {
+  const result = slot === "hair" ? new Float32Array(3 * mesh.count) : tints(body, mesh);
+  const stuff = slot === "hair" ? [STUFFS.hair[0], 1] : STUFFS[slot];
+  for (let vertex = 0; vertex < mesh.count; vertex++) mix(result, vertex, stuff);
+  return result;
+}
+
+function mix(colours, vertex, [colour, share]) {
+  for (let channel = 0; channel < 3; channel++)
+    colours[3 * vertex + channel] += (colour[channel] - colours[3 * vertex + channel]) * share;
+}
+
 /** Of every vertex without light, 0–255, `[3 V]`: what its bones have, mixed. */
-export function tints(body) {
-  const { mesh } = body;
+export function tints(body, mesh = body.mesh) {
   const own = body.names.map((name) => COLOURS.find(([word]) => name.startsWith(word))[1]);
   const result = new Float32Array(3 * mesh.count);
   for (let slot = 0; slot < mesh.weights.length; slot++)

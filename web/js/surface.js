@@ -5,12 +5,32 @@
 import { cross } from "./linear.js";
 
 const KINDS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array };
-const PACKED = { faces: "u2", places: "i2", changes: "i1", bones: "u1", weights: "u2", offsets: "u1" };
+const PACKED = { faces: "u2", places: "i2", changes: "i1", bones: "u1", weights: "u2" };
 
-/** What `mesh.json` says, as arrays: metres, weights that sum to 1, four bones a vertex. */
+/**
+ * What `mesh.json` says, as arrays: metres, weights that sum to 1, four bones a vertex. `own` are meshes of garments that
+ * have one, each with its `garment`'s number.
+ */
 export function unpacked(file) {
+  const { garments, outfit, offset, own } = file;
+  return {
+    ...meshOf(file),
+    offsets: Float32Array.from(numbers(file.offsets, KINDS.u1), (value) => value * offset),
+    garments,
+    outfit,
+    own: own.map((one) => ({ ...openMesh(one), garment: one.garment })),
+  };
+}
+
+/** Its inside is seen too: the same triangles the other way round. */
+function openMesh(file) {
+  const mesh = meshOf(file);
+  return { ...mesh, inside: Uint16Array.from(mesh.faces).reverse() };
+}
+
+function meshOf(file) {
   const raw = Object.fromEntries(Object.entries(PACKED).map(([name, kind]) => [name, numbers(file[name], KINDS[kind])]));
-  const { units, garments, outfit } = file;
+  const { units } = file;
   return {
     count: raw.places.length / 3,
     faces: raw.faces,
@@ -21,9 +41,6 @@ export function unpacked(file) {
     }),
     bones: raw.bones,
     weights: Float32Array.from(raw.weights, (value) => value / 65535),
-    offsets: Float32Array.from(raw.offsets, (value) => value * units.offset),
-    garments,
-    outfit,
   };
 }
 
@@ -41,10 +58,15 @@ export function bareSurface(mesh, weights) {
   return result;
 }
 
+/** Numbers of the garments that are worn, by slot as in the JSON; what is not named is as usual. */
+export function garmentsWorn(mesh, clothes) {
+  const worn = { ...mesh.outfit, ...clothes };
+  return mesh.garments.flatMap(([slot, cut], number) => (worn[slot] === cut ? [number] : []));
+}
+
 /** The same with clothes on, by slot; what is not named is as usual. */
 export function dressedSurface(mesh, bare, clothes) {
-  const worn = { ...mesh.outfit, ...clothes };
-  const numbersWorn = mesh.garments.flatMap(([slot, cut], number) => (worn[slot] === cut ? [number] : []));
+  const numbersWorn = garmentsWorn(mesh, clothes);
   const normals = vertexNormals(mesh, bare);
   const result = Float32Array.from(bare);
   for (let vertex = 0; vertex < mesh.count; vertex++) {

@@ -7,9 +7,10 @@ import { HANDS } from "./presets.js";
 /**
  * Buttons and lists for an editor.
  *
- * @param actions `{showText(), photo(image or null), library()}`: what is the node's or the panel's, not the editor's.
- * @returns `{element, refresh(choosing)}`; the latter greys out what cannot be done now; `choosing` says whether the
- *   library is shown.
+ * @param actions `{showText(), photo(image or null), library(), wardrobe()}`: what is the node's or the panel's, not the
+ *   editor's.
+ * @returns `{element, refresh(choosing, dressing)}`; the latter greys out what cannot be done now; the two say whether the
+ *   library and the body's panel are shown.
  */
 export function toolbar(editor, actions) {
   const element = document.createElement("div");
@@ -48,6 +49,7 @@ export function toolbar(editor, actions) {
   const redo = button("↷", "Redo (Ctrl+Y)", () => editor.redo(), true);
   button("Reset", "Reset: one person who stands, seen from the front", () => editor.reset(), true);
   const poses = button("Pose", "Pose: choose one of the library", () => actions.library());
+  const wardrobe = button("Body", "Body: shape and clothes of the chosen person", () => actions.wardrobe(), true);
   list("Left hand", Object.keys(HANDS), (name) => editor.hand(name, ["left"]));
   list("Right hand", Object.keys(HANDS), (name) => editor.hand(name, ["right"]));
   button("Mirror", "Mirror left and right (M)", () => editor.mirror());
@@ -63,11 +65,18 @@ export function toolbar(editor, actions) {
   const fewer = button("− Person", "Remove the selected person (Delete)", () => editor.removePerson());
   button("Fit", "Show everybody (F)", () => editor.fitView());
   element.append(photoButton(button, actions.photo));
+  const take = button("Take pose", "Take pose: the people of the last run become the text", () => editor.takeResult(), true);
   button("JSON", "Show or hide the text", actions.showText, true);
 
-  const refresh = (choosing) => {
-    poses.classList.toggle("mannequin-on", choosing);
-    poses.setAttribute("aria-expanded", String(choosing));
+  const opens = (made, open) => {
+    made.classList.toggle("mannequin-on", open);
+    made.setAttribute("aria-expanded", String(open));
+  };
+  const refresh = (choosing, dressing) => {
+    opens(poses, choosing);
+    opens(wardrobe, dressing);
+    take.hidden = editor.result === null;
+    take.disabled = editor.taken;
     for (const made of needScene) made.disabled = !editor.scene;
     twist.classList.toggle("mannequin-on", editor.twisting);
     twist.setAttribute("aria-pressed", String(editor.twisting));
