@@ -49,7 +49,7 @@ def _hand(picture: Tensor, body: Tensor) -> Tensor:
     (raw,) = onnx.run("hand_recrop", _seen(picture, square, PALM_SIDE))
     palm, root = _in_picture(torch.from_numpy(raw).reshape(2, 2) / PALM_SIDE, square)
     square = _square(palm, palm - root, HAND_EXTENT)
-    points, presences, _, _ = onnx.run("hand_landmark_full", _seen(picture, square, HAND_SIDE))
+    points, presences = onnx.run("hand_landmark_full", _seen(picture, square, HAND_SIDE))
     presence = presences.item()
     if presence < MIN_PRESENCE:
         return nothing

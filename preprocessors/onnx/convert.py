@@ -25,6 +25,7 @@ import tensorflow as tf
 import tf2onnx
 from google.protobuf import json_format
 from onnx import numpy_helper
+from onnx.utils import Extractor
 from tensorflow.core.framework.graph_pb2 import GraphDef
 
 HERE = Path(__file__).parent
@@ -121,7 +122,9 @@ def main() -> None:
     pose, face = (arguments.human_models / f"{name}.json" for name in ("blazepose-detector", "facemesh-detection-full"))
     save(tflite_model(arguments.modules / "pose_landmark/pose_landmark_full.tflite"), "blazepose_landmark_full")
     save(tflite_model(arguments.modules / "holistic_landmark/hand_recrop.tflite"), "hand_recrop")
-    save(tflite_model(arguments.modules / "hand_landmark/hand_landmark_full.tflite"), "hand_landmark_full")
+    # Its other outputs are which hand it is, which the body tells, and places in space.
+    hands = tflite_model(arguments.modules / "hand_landmark/hand_landmark_full.tflite")
+    save(Extractor(hands).extract_model(["input_1"], ["Identity", "Identity_1"]), "hand_landmark_full")
     save(tflite_model(arguments.detector_tflite), "blazepose_detector_mediapipe")
     save(detector_model(pose), "blazepose_detector")
     # Its second output, Identity_1, boxes whole persons; BlazePose does that better.
