@@ -184,6 +184,25 @@ console.log(JSON.stringify(given.map((scene) => {
 
 
 @needs_node
+def test_who_was_fitted_under_the_floor_is_put_on_it_in_the_same_picture(tmp_path):
+    script = 'import { onFloor } from "./js/scene.js"; console.log(JSON.stringify(given.map(onFloor)));'
+    camera = {"distance": 5, "centre": [0.1, 0, 0.05], "height": 2.3}
+    people = [{"lift": -0.93, "joints": {"left hip": 40}}, {"position": [0.4, 0.2], "lift": -0.5}]
+    fitted = json.dumps({"version": 1, "people": people, "camera": camera})
+    jumping = fitted.replace("-0.", "0.")
+    found, same = run(tmp_path, script, [fitted, jumping])
+    assert same == jumping
+    seen = []
+    for own in (fitted, found):
+        scene = read(own)
+        all_people = [figure.person() for figure in scene.figures]
+        view = scene.camera_of(all_people, (704, 512))
+        seen.append(view.project(view.seen(np.concatenate([joints_of(one.posed) for one in all_people])))[0])
+    assert np.abs(seen[0] - seen[1]).max() < 0.01
+    assert [lowest(one.posed) for one in all_people] == pytest.approx([0, 0.43], abs=1e-4)
+
+
+@needs_node
 def test_what_is_dragged_comes_along_within_the_limits(tmp_path):
     script = """
 import { dragged, handlePlaces } from "./js/handles.js";

@@ -97,8 +97,8 @@ function addEditor(node) {
   after(node, "onExecuted", (output) => {
     const [ran] = output?.mannequin ?? [];
     if (typeof ran !== "string") return;
-    const [whole, fitted] = ["mannequin", "pose"].map((name) => isLinked(node, name));
-    made.editor.ran(fitted ? onFloor(ran) : whole ? ran : null, whole);
+    const whole = isLinked(node, "mannequin");
+    made.editor.ran(whole || isLinked(node, "pose") ? onFloor(ran) : null, whole);
   });
   after(node, "onRemoved", made.remove);
   node.setSize?.([Math.max(node.size[0], NODE_SIZE[0]), Math.max(node.size[1], NODE_SIZE[1])]);

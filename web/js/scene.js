@@ -10,6 +10,9 @@ import { DISTANCE, framed } from "./camera.js";
 import { posed, restJoints, shapeWeights, turnsOf } from "./kinematics.js";
 import { bareSurface, dressedSurface, garmentsWorn, skinned } from "./surface.js";
 
+/** Metres that soles may be under the floor. */
+const UNDER = 0.01;
+
 /** What a text says that the editor cannot show; the node says more of it when it runs. */
 export class SceneError extends Error {}
 
@@ -66,13 +69,13 @@ export function grounded(body, figure, lift = 0) {
 }
 
 /**
- * A node's text with its people and camera moved up or down alike, so that the lowest stands: a photo does not say where
- * its floor is.
+ * A node's text with its people and camera moved up alike, where somebody is under the floor: a photo does not say where
+ * its floor is, and who is fitted to one is about its middle.
  */
 export function onFloor(text) {
   const scene = JSON.parse(text);
   const under = Math.min(...scene.people.map(({ lift }) => lift));
-  if (!Number.isFinite(under) || !scene.camera?.centre) return text;
+  if (!(under < -UNDER) || !Number.isFinite(under) || !scene.camera?.centre) return text;
   const people = scene.people.map((person) => ({ ...person, lift: rounded(person.lift - under, 4) }));
   const [x, y, z] = scene.camera.centre;
   return JSON.stringify({ ...scene, people, camera: { ...scene.camera, centre: [x, y, rounded(z - under, 4)] } });
