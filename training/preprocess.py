@@ -1,6 +1,7 @@
 """Computes what is known of every picture, once: ``python -m training.preprocess SOURCE OUT``.
 
-SOURCE is ``synthetic:identities=100``, ``deepfashion:FOLDER,split=train,size=512x352``, ``market1501:FOLDER``,
+SOURCE is ``synthetic:identities=100``, ``watched:identities=100`` (the same people, seen by several cameras),
+``deepfashion:FOLDER,split=train,size=512x352``, ``market1501:FOLDER``,
 ``folder:FOLDER,size=512x352``, ``captioned:FOLDER,size=512x512``, ``stored:FOLDER`` (another run's OUT, to add steps
 to), ``mirrored:FOLDER`` (the same, and every picture's mirror image), ``beside:FOLDER,people=2`` (its people side by
 side), ``fitted:FOLDER`` (with DensePose of a mannequin in their pose), or a YAML file with ``kind:``, ``root:`` and the
