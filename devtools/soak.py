@@ -8,6 +8,7 @@ host keeps of every prompt in its history, some 70 KB of these graphs, is cleare
 import argparse
 import copy
 import json
+import os
 import statistics
 import sys
 import time
@@ -148,6 +149,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py soak", description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=1000, help="three or more; default: 1000")
     prompts = max(parser.parse_args().prompts, 3)
+    # What is held is asked for, and not what the C library keeps of what was let go: it returns larger blocks at once.
+    os.environ |= {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
     with Server() as server:
         say(f"{prompts} prompts of {', '.join(runnable(Client(server.url)))}.")
         done: list[Sample] = []
