@@ -166,7 +166,7 @@ def surfaces(info: dict) -> Graph:
 
 
 def attention(info: dict) -> Graph:
-    """Where two places of TruePose's finished picture look."""
+    """Where two places of TruePose's finished picture look, and the regions that it chose."""
     graph = truepose(info)
     by_type = {node.type: node for node in graph.nodes}
     source = next(node for node in graph.nodes if node.title == "Source, at the model's size")
@@ -185,6 +185,15 @@ def attention(info: dict) -> Graph:
             percent=0.3,
             detail="middle",
         )
+    graph.add(
+        7,
+        "MannequinPreviewRegions",
+        model=by_type["MannequinApplyCAA"]["MODEL"],
+        positive=by_type["MannequinConditioning"]["positive"],
+        latent=by_type["KSampler"]["LATENT"],
+        picture=by_type["VAEDecode"]["IMAGE"],
+        source=source["IMAGE"],
+    )
     return graph
 
 

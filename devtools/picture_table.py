@@ -275,6 +275,12 @@ METHOD_NODES = {
         "truepose", PHOTO, ("with the pose", RESULT), ("without", RESULT, off("MannequinApplyPoseEncoder"))
     ),
     "conditioning": compared("truepose", "KSampler", "cfg", {f"CFG {cfg}": cfg for cfg in (1.0, 1.5, 4.0)}, PHOTO),
+    "preview_regions": of(
+        "attention",
+        ("regions", ("MannequinPreviewRegions", "regions")),
+        ("HPFA sees", ("MannequinPreviewRegions", "selected")),
+        height=200,
+    ),
     "preview_attention": of(
         "attention",
         *(
