@@ -5,7 +5,7 @@ import statistics
 import sys
 from collections.abc import Callable
 
-from devtools.host import import_host
+from devtools.host import ROOT, import_host
 
 import_host()
 
@@ -15,6 +15,7 @@ from mannequin.preprocessors.body.camera import Camera, framing, looking  # noqa
 from mannequin.preprocessors.body.clothes import DEFAULTS, dressed  # noqa: E402
 from mannequin.preprocessors.body.fitting import camera_for, fit  # noqa: E402
 from mannequin.preprocessors.body.model import BODY, FILE, body  # noqa: E402
+from mannequin.preprocessors.body.photo import fit_photos  # noqa: E402
 from mannequin.preprocessors.body.points import frames  # noqa: E402
 from mannequin.preprocessors.body.pose import STANDING, pose, turned  # noqa: E402
 from mannequin.preprocessors.body.rendering import (  # noqa: E402
@@ -26,11 +27,14 @@ from mannequin.preprocessors.body.rendering import (  # noqa: E402
     parsing,
     render,
 )
+from mannequin.preprocessors.body.scene import read  # noqa: E402
 from mannequin.preprocessors.skeleton import draw  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from .measure import extra_peak_mib, interleaved  # noqa: E402
 from .report import in_mib  # noqa: E402
 
+PHOTO = ROOT / "workflows" / "inputs" / "mannequin_demo_pose.png"
 POSE = STANDING | {
     "left shoulder": (50, 20, 0),
     "left elbow": (80, 0, 0),
@@ -69,12 +73,15 @@ def main() -> None:
     pixels, _ = cameras[1].project(cameras[1].seen(posed.points()[BODY]))
     points = np.concatenate([pixels, np.ones((len(pixels), 1))], 1)
     lens = camera_for(posed.shaped, points[None], size)
+    photo = torch.from_numpy(np.asarray(Image.open(PHOTO).convert("RGB").resize(size[::-1]), np.float32) / 255)[None]
     runs: dict[str, Callable[[], object]] = {
         "shape, pose and dress one": lambda: someone(0.0),
         "draw one: all maps and points": lambda: maps(one, cameras[1]),
         "draw three: all maps and points": lambda: maps(three, cameras[3]),
         "picture of the skeleton": lambda: draw(bodies, size[1], size[0]),
         "fit one to 18 points": lambda: fit(posed.shaped, points, lens),
+        "fit one to a photo, pose alone": lambda: fit_photos(photo, read(""), shaped=False),
+        "fit one to a photo, outline too": lambda: fit_photos(photo, read("")),
     }
     seconds = interleaved(runs, arguments.rounds)
     lines = [f"| {size[1]}×{size[0]} | ms, median | fastest | peak MiB |", "|---|---|---|---|"]
