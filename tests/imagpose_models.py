@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from test_training_loop import OPTIONS
+from small_methods import OPTIONS
 from test_training_preprocess import computed
 from training_people import NoiseViews
 

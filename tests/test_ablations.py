@@ -7,7 +7,7 @@ import torch
 import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from test_training_loop import recipe
+from small_methods import recipe
 from training_people import REGION_DIM, NoisePeople, store
 
 from training import ablations
@@ -69,6 +69,30 @@ def mark(file: Path) -> torch.Tensor:
     state["pose_encoder.conv_out.bias"] = torch.full_like(state["pose_encoder.conv_out.bias"], 7.0)
     save_file(state, file, header)
     return state["pose_encoder.conv_out.bias"]
+
+
+def test_pcdms_variants_are_stages(tmp_path, monkeypatch, capsys):
+    """Fig. 8: two trainings, and what stands before and behind them."""
+    content = {"method": "pcdms_inpainting", "steps": 1, "batch": 2, "data": {"people": "people"}, "out": "unused"}
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(content))
+    trained, evaluated = [], []
+
+    def training(options, name, changes):
+        trained.append((name, changes))
+        return tmp_path / f"{name}.safetensors"
+
+    monkeypatch.setattr(ablations, "_trained", training)
+    monkeypatch.setattr("training.evaluate.main", lambda words: evaluated.extend(words) or 0)
+    words = [str(file), "store", "--out", str(tmp_path), "--autoencoder", "vae"]
+    assert run(*words, "--prior", "P") == 1
+    assert "'B3' needs the refining stage: give its weights with --refining FILE." in capsys.readouterr().err
+    assert run(*words, "--prior", "P", "--refining", "R") == 0
+    without, with_ = tmp_path / "B1.safetensors", tmp_path / "B2.safetensors"
+    given = [evaluated[place + 1] for place, word in enumerate(evaluated) if word == "--predictor"]
+    assert given == [str(without), f"pcdms:{with_},P", f"refined:R,{without}", f"refined:R,pcdms:{with_},P"]
+    assert trained == [("B1", {"options.prior": False}), ("B2", {}), ("B1", {"options.prior": False}), ("B2", {})]
+    assert run(*words, "--only", "B1") == 0, "which needs neither"
 
 
 def test_what_is_wrong_is_said(words, tmp_path, capsys):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_training_loop import OPTIONS, recipe
+from small_methods import OPTIONS, recipe
 from training_people import NoisePeople, store
 
 from training import attention

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_training_loop import recipe as training_recipe
+from small_methods import recipe as training_recipe
 from training_people import NoisePeople
 
 from training.autoencoders import TinyAutoencoder, load_autoencoder

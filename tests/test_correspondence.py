@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_training_loop import OPTIONS, recipe
+from small_methods import OPTIONS, recipe
 from training_people import NoisePeople
 
 from model_patches.attention.joint import Look

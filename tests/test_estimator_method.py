@@ -13,7 +13,8 @@ from mannequin.nodes.pose_estimator import MannequinEstimatePose
 from mannequin.preprocessors.keypoints import from_pose_keypoint, to_coco_17
 from safetensors import safe_open
 from safetensors.torch import load_file
-from test_training_loop import OPTIONS, losses, recipe
+from small_methods import OPTIONS, recipe
+from test_training_loop import losses
 from training_people import NoisePeople
 
 from model_patches.networks.higherhrnet import HigherHRNetShape

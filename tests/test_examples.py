@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_training_loop import OPTIONS, recipe
+from small_methods import OPTIONS, recipe
 from training_people import NoiseViews
 
 from training.data.records import Pair

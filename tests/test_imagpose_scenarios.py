@@ -9,7 +9,7 @@ import pytest
 import torch
 from imagpose_models import made, with_steps, write_vae
 from safetensors.torch import save_file
-from test_training_loop import OPTIONS
+from small_methods import OPTIONS
 from training_people import NoisePeople, NoiseViews, store
 
 from training.autoencoders import load_autoencoder

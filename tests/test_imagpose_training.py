@@ -24,7 +24,7 @@ from mannequin.nodes.imagpose import MannequinJointViews, MannequinSplitViews
 from mannequin.nodes.imagpose_conditioning import MannequinIMAGPoseConditioning
 from safetensors.torch import load_file, save_file
 from small import APPLY
-from test_training_loop import OPTIONS, UNET, VIEWS, recipe
+from small_methods import OPTIONS, UNET, VIEWS, recipe
 from training_people import NoiseViews
 
 from training.ablations import ABLATIONS

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
-from test_training_loop import OPTIONS
+from small_methods import OPTIONS
 from training_people import FACE_DIM, REGION_DIM, NoisePeople
 
 from training.ablations import ABLATIONS

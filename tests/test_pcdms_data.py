@@ -12,7 +12,7 @@ from mannequin.model_patches.comfy_dino import load_dino as in_comfy
 from mannequin.model_patches.dino import BY_SCALE
 from mannequin.preprocessors.images import squashed
 from safetensors.torch import save_file
-from test_training_loop import recipe
+from small_methods import recipe
 from test_training_preprocess import computed, image, photo
 from training_people import DINO_DIM, NoisePeople, store
 

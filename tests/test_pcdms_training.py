@@ -14,7 +14,7 @@ from mannequin.model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR, PRIOR
 from mannequin.model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, PCDMS_REFINING
 from safetensors import safe_open
 from safetensors.torch import load_file
-from test_training_loop import OPTIONS, recipe
+from small_methods import OPTIONS, recipe
 from training_people import REGION_DIM, NoisePeople
 
 from training.draws import Draws

@@ -20,7 +20,7 @@ from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
 from reposedm_files import field_files
 from safetensors import safe_open
 from safetensors.torch import load_file
-from test_training_loop import OPTIONS, UNET, recipe
+from small_methods import OPTIONS, UNET, recipe
 from training_people import NoisePeople
 
 from model_patches.guidance.pose_interaction_field import pose_field, taught_reach

@@ -19,7 +19,7 @@ from mannequin.nodes.reposesd import MannequinRePoseSDConditioning
 from reposedm_files import field_files
 from safetensors.torch import load_file
 from small import difference, random
-from test_training_loop import OPTIONS
+from small_methods import OPTIONS
 
 from training.autoencoders import load_autoencoder
 from training.methods.reposesd import RePoseSD

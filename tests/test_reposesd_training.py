@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from reposedm_files import field_files
 from safetensors.torch import load_file
+from small_methods import OPTIONS, recipe
 from small_words import LENGTH, words_folder
-from test_training_loop import OPTIONS, recipe
 from training_people import REGION_DIM, NoisePeople, SpokenPeople, store
 
 from model_patches.networks.higherhrnet import sized_for

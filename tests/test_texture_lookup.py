@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_methods import OPTIONS
 from test_methods import batch_of, made
-from test_training_loop import OPTIONS
 
 from model_patches.networks.mcld import MCLD, MCLDShape
 from preprocessors.texture_lookup import look_up, texels

@@ -21,7 +21,7 @@ from mannequin.model_patches.scope import Scope
 from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
 from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
 from mannequin.nodes.mcld import MannequinApplyPoseGuider
-from test_training_loop import recipe
+from small_methods import recipe
 from training_people import REGION_DIM, NoisePeople
 
 from training.loop import Run

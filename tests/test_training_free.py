@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_training_loop import OPTIONS
+from small_methods import OPTIONS
 from training_people import NoisePeople
 
 from training.errors import TrainingError

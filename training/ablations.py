@@ -13,8 +13,8 @@ from typing import Any
 
 from .errors import TrainingError
 
-#: What each variant changes in the recipe: of TruePose's Table 2, MCLD's Table 3, RePoseDM's Table 2 and IMAGPose's
-#: Tables 2 and 7, and of what is ours.
+#: What each variant changes in the recipe: of TruePose's Table 2, MCLD's Table 3, RePoseDM's Table 2, IMAGPose's
+#: Tables 2 and 7, PCDMs' Fig. 8, and of what is ours.
 ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "truepose": {
         "B1": {"options.fusion": "clip", "options.caa": False},
@@ -51,6 +51,23 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         "after cross-attention": {"options.cva": "after cross-attention"},
         "unsupervised": {"options.correspondence": 0.0},
     },
+    # Fig. 8: which stages there are. B3 is B1's picture refined, the whole B2's.
+    "pcdms_inpainting": {
+        "B1": {"options.prior": False},
+        "B2": {},
+        "B3": {"options.prior": False},
+        "whole": {},
+    },
+}
+#: Of variants that are another's training, whose.
+SAME = {"pcdms_inpainting": {"B3": "B1", "whole": "B2"}}
+#: Of variants that are more than one network, what is evaluated: their weights and files that are given.
+PREDICTORS = {
+    "pcdms_inpainting": {
+        "B2": "pcdms:{weights},{prior}",
+        "B3": "refined:{refining},{weights}",
+        "whole": "refined:{refining},pcdms:{weights},{prior}",
+    }
 }
 
 
@@ -58,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is not right, 130 when stopped."""
     options = _options(arguments)
     try:
-        variants = _variants(options)
-        weights = [_trained(options, name, changes) for name, changes in variants.items()]
+        method, variants = _variants(options)
+        predictors = [_predictor(options, method, name, changes) for name, changes in variants.items()]
     except TrainingError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -69,14 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .evaluate import main as evaluate
 
     words = [options.store, "--out", str(options.out), "--autoencoder", str(options.autoencoder), "--save-images"]
-    for name, file in zip(variants, weights, strict=True):
-        words += ["--predictor", str(file), "--name", name]
+    for name, predictor in zip(variants, predictors, strict=True):
+        words += ["--predictor", predictor, "--name", name]
     words += ["--pairs", str(options.pairs), "--seed", "0", "--steps", options.steps, "--against", options.against]
     return evaluate([*words, *(["--quiet"] if options.quiet else [])])
 
 
-def _variants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Those that are asked for, with what they change."""
+def _variants(options: argparse.Namespace) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The recipe's method, and those that are asked for, with what they change."""
     from .recipe import read_recipe
     from .train import change
 
@@ -88,8 +105,19 @@ def _variants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise TrainingError(f"'{unknown}' is no ablation of {method}, which are: {', '.join(known)}.")
+    for file in ("prior", "refining"):
+        needing = [name for name in names if f"{{{file}}}" in PREDICTORS.get(method, {}).get(name, "")]
+        if needing and getattr(options, file) is None:
+            raise TrainingError(f"'{needing[0]}' needs the {file} stage: give its weights with --{file} FILE.")
     common = dict(change(text) for text in options.changes)
-    return {name: common | known[name] for name in names}
+    return method, {name: common | known[name] for name in names}
+
+
+def _predictor(options: argparse.Namespace, method: str, name: str, changes: dict[str, Any]) -> str:
+    """What is evaluated of a variant, which is trained as far as it is not yet."""
+    weights = _trained(options, SAME.get(method, {}).get(name, name), changes)
+    what = PREDICTORS.get(method, {}).get(name, "{weights}")
+    return what.format(weights=weights, prior=options.prior, refining=options.refining)
 
 
 def _trained(options: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
@@ -116,6 +144,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where runs and tables go")
     parser.add_argument("--autoencoder", type=Path, required=True, metavar="F", help="the one of the recipe's latents")
     parser.add_argument("--only", metavar="B1,…", help="some of them, with commas between")
+    parser.add_argument("--prior", type=Path, metavar="F", help="PCDMs' first stage, for B2 and the whole")
+    parser.add_argument("--refining", type=Path, metavar="F", help="PCDMs' third stage, for B3 and the whole")
     parser.add_argument("--pairs", type=int, default=200, metavar="N", help="that are evaluated (200)")
     parser.add_argument("--steps", default="1,10", metavar="N[,N]", help="of the sampler (1,10)")
     parser.add_argument("--against", metavar="NAME", help="whose differences are shown (whole, at the last of --steps)")
