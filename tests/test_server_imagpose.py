@@ -37,7 +37,7 @@ def graph_of(client, sources: int, targets: int) -> dict:
     small = graph.add(0, "MannequinUntrainedModel", layout="SD1.5", width=32, seed=0)
     nets = {"vae": small["VAE"], "dino": small["CLIP_VISION"]} | loader(graph, WEIGHTS)
     source, target = (
-        person(graph, title, photo, (SIDE, SIDE), "IMAGPose")
+        person(graph, title, photo, size=(SIDE, SIDE), style="IMAGPose")
         for title, photo in (("Source", "mannequin_source.png"), ("Target", "mannequin_pose.png"))
     )
     made = generated(graph, nets, [source] * sources, [target] * targets, (SIDE, SIDE), 64, steps=STEPS)

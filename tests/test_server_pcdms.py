@@ -47,8 +47,8 @@ def graph_of(client, weights: str = INPAINTING) -> dict:
     # An image encoder of CLIP's architecture stands in DINOv2's place, and what it says of the target in the prior's.
     nets = {"vae": small["VAE"], "dino": small["CLIP_VISION"]}
     nets |= inpainting_loader(graph, weights) | refining_loader(graph)
-    source = person(graph, "Source", "mannequin_source.png", (SIDE, SIDE))
-    target = person(graph, "Target pose", "mannequin_pose.png", (SIDE, SIDE))
+    source = person(graph, "Source", "mannequin_source.png", size=(SIDE, SIDE))
+    target = person(graph, "Target pose", "mannequin_pose.png", size=(SIDE, SIDE))
     known = graph.add(3, "CLIPVisionEncode", clip_vision=nets["dino"], image=target["photo"], crop="none")
     embedding = None if weights == SIMPLIFIED else known["CLIP_VISION_OUTPUT"]
     coarse = inpainted(graph, nets, source, target, embedding, (SIDE, SIDE), steps=STEPS)

@@ -103,6 +103,15 @@ def test_its_nodes_are_called_in_the_users_language(user, words):
         assert node["least"][0] <= node["size"][0], f"{node['title']} is wider than the graph has room for"
 
 
+def shown_in_time(user, node, photo: Image.Image) -> bool:
+    """Whether a node comes to show a photo; until it is loaded it shows the one before."""
+    for _ in range(100):
+        if user.picture(node).tobytes() == photo.tobytes():
+            return True
+        user.page.wait_for_timeout(100)
+    return False
+
+
 def test_a_blueprint_is_placed_connected_and_run(user, tmp_path):
     mine = []
     for name in photos_of(TRUEPOSE).values():
@@ -129,7 +138,7 @@ def test_a_blueprint_is_placed_connected_and_run(user, tmp_path):
     pose = user.search("LoadImage", (300, 540))
     for node, photo in zip((source, pose), mine, strict=True):
         user.upload(node, "upload", photo)
-        assert user.picture(node).tobytes() == Image.open(photo).tobytes()
+        assert shown_in_time(user, node, Image.open(photo))
     user.connect(source, box, 0)
     user.connect(pose, box, 1)
     user.look("connected")
