@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from preprocessors.keypoints import from_pose_keypoint
 from preprocessors.pose_parts import ARRAYS, LEFT_HAND, RIGHT_HAND
 from preprocessors.published_skeleton import STYLES, draw_published
 
@@ -17,7 +18,7 @@ def pose_drawing(golden: Golden) -> dict[str, Tensor]:
     """Every set of keypoints at every size in both styles, in grey levels."""
     return {
         f"{name.lower()}.{keypoints}.{height}x{width}": 255
-        * draw_published([posed(golden, keypoints)], width, height, style)[0]
+        * draw_published(from_pose_keypoint([posed(golden, keypoints)]), width, height, style)[0]
         for name, style in STYLES.items()
         for keypoints in golden.config["sets"]
         for height, width in golden.config["sizes_hw"]

@@ -8,15 +8,14 @@ from comfy_api.latest import io
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..model_patches.comfy_latents import check_channels
-from ..model_patches.comfy_watch import PlaceWatch, in_graph_order, numbered, watched_evaluation
+from ..model_patches.comfy_watch import PlaceWatch, in_graph_order, numbered
 from ..model_patches.errors import PatchError
 from ..preprocessors.images import check_image
 from ..preprocessors.overlay import reddened
-from .checks import check_conditioning, latent_samples
 from .details import DETAILS, grid_of_detail
 from .errors import names_itself
 from .host_features import search_aliases
+from .watching import percent_input, watch_finished
 
 
 class MannequinPreviewAttention(io.ComfyNode):
@@ -42,14 +41,7 @@ class MannequinPreviewAttention(io.ComfyNode):
                 io.Image.Input("source", tooltip="What SourceNet sees: the photo, for MCLD its texture map."),
                 io.Float.Input("x", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="The place, from the left."),
                 io.Float.Input("y", default=0.4, min=0.0, max=1.0, step=0.01, tooltip="The place, from the top."),
-                io.Float.Input(
-                    "percent",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="The moment: 0 is the first step, in pure noise, 1 the last.",
-                ),
+                percent_input(),
                 io.Combo.Input(
                     "detail", options=list(DETAILS), tooltip="Of which sites: those with the finest tokens, or coarser."
                 ),
@@ -72,12 +64,8 @@ class MannequinPreviewAttention(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model, positive, latent, source, x, y, percent, detail, condition, picture=None) -> io.NodeOutput:
-        check_conditioning(positive, "The positive conditioning")
-        # The whole batch, as the sampler has it: of several sources each is of one image.
-        samples, photo = latent_samples(latent, "The latent"), check_image(source)[:1]
-        check_channels(samples, model.get_model_object("latent_format").latent_channels, "The latent")
-        watch = PlaceWatch(x, y)
-        watched_evaluation(model, positive, samples, percent, watch, 0)
+        photo, watch = check_image(source)[:1], PlaceWatch(x, y)
+        watch_finished(watch, model, positive, latent, percent)
         weight = _weight(watch, model, detail, condition, photo.shape[1] / photo.shape[2])
         shown = F.interpolate(weight[None, None], size=photo.shape[1:3], mode="bilinear")[0]
         photo = photo[..., :3]

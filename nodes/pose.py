@@ -219,8 +219,8 @@ class MannequinDrawPose(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, pose, width, height, line_width=1.0, style=OPENPOSE, parts=WITH_FACE) -> io.NodeOutput:
-        if style in STYLES:
-            step = per_picture(len(from_pose_keypoint(pose)))
-            return io.NodeOutput(draw_published(pose, width, height, STYLES[style], step))
         frames = from_pose_keypoint(pose)
-        return io.NodeOutput(draw(frames, width, height, line_width, PARTS[parts], per_picture(len(frames))))
+        step = per_picture(len(frames))
+        if style in STYLES:
+            return io.NodeOutput(draw_published(frames, width, height, STYLES[style], step))
+        return io.NodeOutput(draw(frames, width, height, line_width, PARTS[parts], step))

@@ -6,7 +6,6 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..model_patches.comfy_latents import check_channels
 from ..model_patches.comfy_region_watch import (
     Attended,
     RegionWatch,
@@ -18,16 +17,16 @@ from ..model_patches.comfy_region_watch import (
     selected_share,
     times_chosen,
 )
-from ..model_patches.comfy_watch import in_graph_order, numbered, watched_evaluation
+from ..model_patches.comfy_watch import in_graph_order, numbered
 from ..model_patches.errors import PatchError
 from ..preprocessors.images import check_image
 from ..preprocessors.labels import LIP_20, Parsing
 from ..preprocessors.overlay import lit, overlay
-from .checks import check_conditioning, latent_samples
 from .details import DETAILS, grid_of_detail
 from .errors import names_itself
 from .host_features import search_aliases
 from .tables import aligned, percents
+from .watching import percent_input, watch_finished
 
 ALL = "all"
 
@@ -53,14 +52,7 @@ class MannequinPreviewRegions(io.ComfyNode):
                 io.Latent.Input("latent", tooltip="The finished picture's latent, from the sampler."),
                 io.Image.Input("picture", tooltip="The finished picture."),
                 io.Image.Input("source", tooltip="The photo that SourceNet sees."),
-                io.Float.Input(
-                    "percent",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="The moment: 0 is the first step, in pure noise, 1 the last.",
-                ),
+                percent_input(),
                 io.Combo.Input(
                     "detail",
                     options=[ALL, *DETAILS],
@@ -91,13 +83,9 @@ class MannequinPreviewRegions(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(cls, model, positive, latent, picture, source, percent, detail, condition) -> io.NodeOutput:
-        check_conditioning(positive, "The positive conditioning")
-        # The whole batch, as the sampler has it: of several sources each is of one image.
-        samples = latent_samples(latent, "The latent")
         shown, photo = check_image(picture)[:1], check_image(source)[:1]
-        check_channels(samples, model.get_model_object("latent_format").latent_channels, "The latent")
         watch = RegionWatch()
-        watched_evaluation(model, positive, samples, percent, watch, 0)
+        watch_finished(watch, model, positive, latent, percent)
         attending, selecting = (in_graph_order(model, seen) for seen in (watch.attended, watch.selected))
         if not attending and not selecting:
             raise PatchError(

@@ -8,13 +8,12 @@ import functools
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from . import onnx
-from .images import crop_square, square_around
+from .images import crop_for_mediapipe, crop_square, in_picture, square_around, upright_square
 
 DETECTOR_SIDE, LANDMARK_SIDE, HEAT_SIDE = 224, 256, 64
 #: How many cells around a landmark its heat map counts, and how hot the hottest must be.
@@ -216,22 +215,19 @@ def _groups(boxes: Tensor, scores: Tensor) -> list[Tensor]:
 def _upright_square(hips: Tensor, top: Tensor) -> Tensor:
     """Affine map from the unit square to the picture: centred at the hips, the body's axis upright."""
     axis = top - hips
-    roll = math.atan2(float(axis[1]), float(axis[0])) + math.pi / 2
-    return square_around(hips, 2 * float(axis.norm()) * MARGIN, roll)
+    return upright_square(hips, axis, 2 * float(axis.norm()) * MARGIN)
 
 
 def _landmarks(picture: Tensor, square: Tensor) -> tuple[Tensor, Tensor, float, Tensor]:
     """Landmarks ``[33, 3]`` in pixels, the square's mask ``[256, 256]``, how surely someone is in the square, and the
     landmarks' depths ``[33]``."""
-    # As MediaPipe: with black there, the network takes the edge of the picture for the end of the body.
-    crop = crop_square(picture, square, LANDMARK_SIDE, outside="edge", samples="corners")
-    outputs = onnx.run("blazepose_landmark_full", crop[None].numpy().astype(np.float32))
+    outputs = onnx.run("blazepose_landmark_full", crop_for_mediapipe(picture, square, LANDMARK_SIDE))
     by_size = {output.size: torch.from_numpy(output) for output in outputs}
     raw = by_size[(LANDMARKS + 6) * 5].reshape(-1, 5)[:LANDMARKS]
     points = _refined(
         raw[:, :2] / LANDMARK_SIDE, by_size[(LANDMARKS + 6) * HEAT_SIDE**2].reshape(HEAT_SIDE, HEAT_SIDE, -1)
     )
-    points = points @ square[:, :2].T + square[:, 2]
+    points = in_picture(points, square)
     # The network gives visibility and presence in the picture; a landmark counts if it has both.
     visibility = torch.minimum(raw[:, 3].sigmoid(), raw[:, 4].sigmoid())
     mask = by_size[LANDMARK_SIDE**2].reshape(LANDMARK_SIDE, LANDMARK_SIDE).sigmoid()

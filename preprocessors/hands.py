@@ -6,15 +6,12 @@ Hands: On-device Real-time Hand Tracking", 2020; Grishchenko and Bazarevsky, "Me
 palms is needed, and every hand is somebody's left or right one.
 """
 
-import math
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from . import onnx
 from .blazepose import Person
-from .images import crop_square, square_around
+from .images import crop_for_mediapipe, in_picture, upright_square
 
 #: BlazePose's wrist, little finger and index finger: of the left hand, then of the right one.
 SIDES = ((15, 17, 19), (16, 18, 20))
@@ -46,14 +43,14 @@ def _hand(picture: Tensor, body: Tensor) -> Tensor:
     if body[0, 2] < MIN_WRIST or not (middle - wrist).any():
         return nothing
     square = _square(middle, middle - wrist, PALM_EXTENT, PALM_MARGIN)
-    (raw,) = onnx.run("hand_recrop", _seen(picture, square, PALM_SIDE))
-    palm, root = _in_picture(torch.from_numpy(raw).reshape(2, 2) / PALM_SIDE, square)
+    (raw,) = onnx.run("hand_recrop", crop_for_mediapipe(picture, square, PALM_SIDE))
+    palm, root = in_picture(torch.from_numpy(raw).reshape(2, 2) / PALM_SIDE, square)
     square = _square(palm, palm - root, HAND_EXTENT)
-    points, presences = onnx.run("hand_landmark_full", _seen(picture, square, HAND_SIDE))
+    points, presences = onnx.run("hand_landmark_full", crop_for_mediapipe(picture, square, HAND_SIDE))
     presence = presences.item()
     if presence < MIN_PRESENCE:
         return nothing
-    found = _in_picture(torch.from_numpy(points).reshape(HAND_POINTS, 3)[:, :2] / HAND_SIDE, square)
+    found = in_picture(torch.from_numpy(points).reshape(HAND_POINTS, 3)[:, :2] / HAND_SIDE, square)
     return torch.cat([found, torch.full((HAND_POINTS, 1), presence)], 1)
 
 
@@ -61,14 +58,4 @@ def _square(centre: Tensor, up: Tensor, extent: float, margin: float = 1.0) -> T
     """Affine map from the unit square to the picture: ``up`` is upright there, and ``extent`` its length's share."""
     length = float(up.norm())
     side = extent * length
-    roll = math.atan2(float(up[1]), float(up[0])) + math.pi / 2
-    return square_around(centre + TOWARDS_FINGERS * side * up / max(length, 1e-6), side * margin, roll)
-
-
-def _seen(picture: Tensor, square: Tensor, side: int) -> np.ndarray:
-    return crop_square(picture, square, side, outside="edge", samples="corners")[None].numpy().astype(np.float32)
-
-
-def _in_picture(points: Tensor, square: Tensor) -> Tensor:
-    """Points of the unit square ``[n, 2]``, in pixels."""
-    return points @ square[:, :2].T + square[:, 2]
+    return upright_square(centre + TOWARDS_FINGERS * side * up / max(length, 1e-6), up, side * margin)

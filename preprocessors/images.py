@@ -76,6 +76,25 @@ def square_around(centre: Tensor, extent: float, roll: float = 0.0) -> Tensor:
     return torch.cat([linear, (centre - linear.sum(1) / 2)[:, None]], 1)
 
 
+def upright_square(centre: Tensor, up: Tensor, extent: float) -> Tensor:
+    """Affine map from the unit square to pixels: a square around ``centre`` in which ``up`` (x, y) points upwards."""
+    return square_around(centre, extent, math.atan2(float(up[1]), float(up[0])) + math.pi / 2)
+
+
+def in_picture(points: Tensor, to_picture: Tensor) -> Tensor:
+    """Points (x, y) of the unit square ``[n, 2]`` in pixels."""
+    return points @ to_picture[:, :2].T + to_picture[:, 2]
+
+
+def crop_for_mediapipe(picture: Tensor, to_picture: Tensor, side: int) -> np.ndarray:
+    """A square as MediaPipe's networks of landmarks are shown it, ``[1, side, side, C]`` float32.
+
+    The edge of the picture is repeated: where black is beyond it, they take it for the end of what they look for.
+    """
+    crop = crop_square(picture, to_picture, side, outside="edge", samples="corners")
+    return crop[None].numpy().astype(np.float32)
+
+
 def crop_square(
     picture: Tensor,
     to_picture: Tensor,

@@ -6,14 +6,13 @@ Their networks have seen nothing else; :mod:`.skeleton` draws smoother, and is w
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .keypoints import Frame, from_pose_keypoint
+from .keypoints import Frame
 from .pose_parts import BODY, LEFT_HAND, RIGHT_HAND
 from .skeleton import COLOURS, FINGER_COLOURS, FINGERS, HAND_POINT, LIMB_BRIGHTNESS, LIMBS, STICK
 
@@ -42,21 +41,18 @@ STYLES = {"PCDMs": Style(1, 1, True), "IMAGPose": Style(2, 4, False)}
 
 
 def draw_published(
-    poses: Any, width: int, height: int, style: Style, progress: Callable[[], None] = lambda: None
+    frames: Sequence[Frame], width: int, height: int, style: Style, progress: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Skeletons of a POSE_KEYPOINT on black, stretched from their canvases to ``width`` × ``height``.
+    """Skeletons on black, stretched from their canvases to ``width`` × ``height``.
 
     Args:
         progress: called after every frame.
 
     Returns:
         IMAGE ``[frames, height, width, 3]`` in 0–1.
-
-    Raises:
-        ConditionError: it is no POSE_KEYPOINT.
     """
     drawn = []
-    for frame in from_pose_keypoint(poses):
+    for frame in frames:
         drawn.append(draw_frame(frame, width, height, style))
         progress()
     return torch.from_numpy(np.stack(drawn)).float() / 255

@@ -7,7 +7,6 @@ writes copies of graphs that have it: their nodes that name the file.
 
 import argparse
 import contextlib
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,13 +21,12 @@ from model_patches.weight_kinds.header import HeaderError, read_header
 from .data.atomic import PARTIAL
 from .errors import TrainingError
 from .model_card import CardFile, card
+from .published_files import sha256
 from .release import release
 from .sampling import METHOD_KEY, OPTIONS_KEY
 
 #: Where the nodes look for it.
 DIRECTORY = "mannequin"
-#: Bytes that are read at once.
-PIECE = 2**22
 
 
 def upload(options: argparse.Namespace) -> list[Path]:
@@ -66,15 +64,6 @@ def upload(options: argparse.Namespace) -> list[Path]:
     for name, content in texts.items():
         (options.folder / name).write_text(content, encoding="utf-8")
     return [file, *(options.folder / name for name in texts)]
-
-
-def sha256(file: Path) -> str:
-    """Of a file of any size, in hexadecimal digits."""
-    total = hashlib.sha256()
-    with file.open("rb") as opened:
-        while piece := opened.read(PIECE):
-            total.update(piece)
-    return total.hexdigest()
 
 
 def offering(graph: dict[str, Any], entry: dict[str, str], name: str) -> dict[str, Any]:

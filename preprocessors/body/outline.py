@@ -84,7 +84,7 @@ class _Search:
         """The same in the garments that it is most like in, one slot after the other."""
         for slot, worth in SLOTS.items():
             for cut in choices(body())[slot]:
-                if slot == "bottom" and cut == NOTHING:
+                if cut == best.figure.outfit[slot] or (slot == "bottom" and cut == NOTHING):
                     continue
                 outfit = best.figure.outfit | {slot: cut}
                 best = self.better(best, replace(best.figure, outfit=outfit), best.posed, worth)

@@ -38,6 +38,15 @@ class Chosen:
     bound: bool
 
 
+def check_names(options: argparse.Namespace) -> None:
+    """Raise :class:`TrainingError` unless every predictor has a name, or none."""
+    if options.name and len(options.name) != len(options.predictor):
+        raise TrainingError(
+            f"There are {len(options.predictor)} predictors and {len(options.name)} names. Give a --name for each of "
+            "them, in their order, or none."
+        )
+
+
 def chosen_predictors(options: argparse.Namespace, protocol: Protocol) -> list[Chosen]:
     """Those that the command line asks for, in its order; a trained model once for every number of steps.
 
@@ -47,11 +56,7 @@ def chosen_predictors(options: argparse.Namespace, protocol: Protocol) -> list[C
     Raises:
         TrainingError: one does not exist, or two have one name.
     """
-    if options.name and len(options.name) != len(options.predictor):
-        raise TrainingError(
-            f"There are {len(options.predictor)} predictors and {len(options.name)} names. Give a --name for each of "
-            "them, in their order, or none."
-        )
+    check_names(options)
     made: list[Chosen] = []
     for number, text in enumerate(options.predictor):
         given = options.name[number] if options.name else None

@@ -113,7 +113,7 @@ def bot_options(changes: Sequence[str]):
 
 
 def _synthesisers(options: argparse.Namespace) -> list:
-    from ..evaluation.chosen import IMAGPOSE, open_predictor, weights_of
+    from ..evaluation.chosen import IMAGPOSE, check_names, open_predictor, weights_of
     from ..evaluation.kept_pictures import folder_name
     from ..evaluation.protocols import PROTOCOLS
     from .experiment import KeptPeople, Synthesiser
@@ -121,11 +121,7 @@ def _synthesisers(options: argparse.Namespace) -> list:
 
     protocol = PROTOCOLS["cfld"]
 
-    if options.name and len(options.name) != len(options.predictor):
-        raise TrainingError(
-            f"There are {len(options.predictor)} predictors and {len(options.name)} names. Give a --name for each of "
-            "them, in their order, or none."
-        )
+    check_names(options)
     made: list[Synthesiser] = []
     for number, text in enumerate(options.predictor):
 
