@@ -3,6 +3,8 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
+from collections.abc import Mapping
+
 from .draw_demo import Wire
 from .graph_drawing import Drawn, Graph, from_hub
 
@@ -243,7 +245,7 @@ def sampled(
     graph: Graph,
     column: int,
     model: Wire,
-    given: Drawn,
+    given: Mapping[str, Wire] | Drawn,
     steps: int = STEPS,
     sampler: tuple[str, str] = NEAREST,
     guidance: float = GUIDANCE,

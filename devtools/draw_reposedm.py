@@ -127,21 +127,13 @@ def repose_text_to_image(info: dict) -> Graph:
         estimator=estimator["POSE_ESTIMATOR"],
         decoder=checkpoint["VAE"],
     )
-    latents = graph.add(
-        3,
-        "KSampler",
-        model=guided["MODEL"],
-        positive=positive["CONDITIONING"],
-        negative=negative["CONDITIONING"],
-        latent_image=empty["LATENT"],
-        seed=0,
-        steps=30,
-        cfg=7.0,
-        sampler_name="ddim",
-        scheduler="normal",
-        denoise=1.0,
-    )
-    picture = graph.add(4, "VAEDecode", samples=latents["LATENT"], vae=checkpoint["VAE"])["IMAGE"]
+    given = {
+        "positive": positive["CONDITIONING"],
+        "negative": negative["CONDITIONING"],
+        "latent": empty["LATENT"],
+    }
+    latents = sampled(graph, 3, guided["MODEL"], given, 30, ("ddim", "normal"), 7.0)
+    picture = graph.add(4, "VAEDecode", samples=latents, vae=checkpoint["VAE"])["IMAGE"]
     field = _field(graph, picture, pose, estimator)
     graph.add(6, "PreviewImage", "Where it is off the poses", images=field["field"])
     saved(graph, picture, "mannequin/repose_text_to_image", 5)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .draw_demo import Wire
 from .draw_mcld import vision_loader
-from .draw_pcdms import checkpoint_loader
+from .draw_pcdms import checkpoint_loader, sampled
 from .draw_truepose import photos
 from .graph_drawing import Drawn, Graph, from_hub
 
@@ -185,20 +185,8 @@ def dressed(
         **scope,
     )
     noise = graph.add(5, "EmptyLatentImage", batch_size=1, **control.size)
-    sampled = graph.add(
-        6,
-        "KSampler",
-        model=aligned["MODEL"],
-        positive=posed["positive"],
-        negative=posed["negative"],
-        latent_image=noise["LATENT"],
-        seed=0,
-        steps=30,
-        cfg=6.0,
-        sampler_name="dpmpp_2m",
-        scheduler="karras",
-        denoise=1.0,
-    )
-    picture = graph.add(6, "VAEDecode", samples=sampled["LATENT"], vae=checkpoint["VAE"])
+    given = {"positive": posed["positive"], "negative": posed["negative"], "latent": noise["LATENT"]}
+    latents = sampled(graph, 6, aligned["MODEL"], given, 30, ("dpmpp_2m", "karras"), 6.0)
+    picture = graph.add(6, "VAEDecode", samples=latents, vae=checkpoint["VAE"])
     graph.add(7, "SaveImage", "Result", images=picture["IMAGE"], filename_prefix=prefix)
     return graph

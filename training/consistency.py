@@ -14,11 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessors.errors import ConditionError
-
 from .data.records import Pair, People, Record
 from .draws import number_of
-from .errors import INTERRUPTED, TrainingError
+from .errors import TrainingError, concluded
 from .evaluation import face_metric
 from .evaluation.columns import Column
 from .evaluation.consistency import face_consistency, garment_consistency
@@ -170,16 +168,7 @@ def consistency(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     options = _options(arguments)
-    try:
-        text = consistency(options)
-    except (TrainingError, ConditionError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. Nothing was kept.\n")
-        return INTERRUPTED
-    sys.stdout.write(text)
-    return 0
+    return concluded(lambda: consistency(options), "Stopped. Nothing was kept.")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -27,10 +27,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from preprocessors.errors import ConditionError
-
 from .data.records import People
-from .errors import INTERRUPTED, TrainingError
+from .errors import TrainingError, concluded
 from .evaluation import face_metric, inception, people_metric, perceptual
 from .evaluation.chosen import chosen_predictors
 from .evaluation.columns import LeftOut, PairMetric, SetMetric
@@ -46,18 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     options = _options(arguments)
     logging.basicConfig(level=logging.ERROR)
-    try:
-        text = evaluate(options)
-    except (TrainingError, ConditionError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        kept = "The same command goes on with the pictures made so far" if options.save_images else "Nothing was kept"
-        hint = "." if options.save_images else "; with --save-images the next run would go on from here."
-        sys.stderr.write(f"\nStopped. {kept}{hint}\n")
-        return INTERRUPTED
-    sys.stdout.write(text)
-    return 0
+    kept = "The same command goes on with the pictures made so far" if options.save_images else "Nothing was kept"
+    hint = "." if options.save_images else "; with --save-images the next run would go on from here."
+    return concluded(lambda: evaluate(options), f"Stopped. {kept}{hint}")
 
 
 def evaluate(options: argparse.Namespace) -> str:

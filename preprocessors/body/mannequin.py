@@ -10,10 +10,11 @@ from ..errors import ConditionError
 from ..keypoints import Frame, from_pose_keypoint
 from ..people import OnNoPerson
 from .camera import Camera
-from .fitting import camera_for, fit
+from .everyone import Everyone, fit_everyone
+from .fitting import camera_for
 from .model import BODY, RIGHT_HAND
-from .rendering import Person, Rendering, render
-from .scene import MOST_PEOPLE, Figure, Scene, read, write
+from .rendering import Rendering, render
+from .scene import MOST_PEOPLE, Scene, read, write
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +65,10 @@ def mannequins(
         raise ConditionError('The mannequin\'s text has nobody to take the pose: write "people": [{}], or empty it.')
     pictures, said, written = [], list(scene.said), ""
     for number, frame in enumerate(from_pose_keypoint(pose), 1):
-        figures, people, sentences, camera = _fitted(scene, frame, size, on_no_person, f"Picture {number}", progress)
-        said += sentences
-        pictures.append(render(people, camera))
-        written = written or write(figures, [one.posed for one in people], camera)
+        made, camera = _fitted(scene, frame, size, on_no_person, f"Picture {number}", progress)
+        said += made.said
+        pictures.append(render(made.people, camera))
+        written = written or write(made.figures, [one.posed for one in made.people], camera)
         progress()
     return Mannequins(pictures, written, "\n".join(said))
 
@@ -90,8 +91,8 @@ def _fitted(
     on_no_person: OnNoPerson,
     where: str,
     progress: Callable[[], None],
-) -> tuple[list[Figure], list[Person], list[str], Camera]:
-    """Figures, people, sentences and camera of one frame's people."""
+) -> tuple[Everyone, Camera]:
+    """One frame's people, and the camera."""
     if len(frame.people) > MOST_PEOPLE:
         raise ConditionError(f"{where} of the pose has {len(frame.people)} people; up to {MOST_PEOPLE} are drawn.")
     points = frame.points[:, : RIGHT_HAND.stop].double().numpy()
@@ -100,19 +101,5 @@ def _fitted(
     if not len(points) and on_no_person == "error":
         raise ConditionError(f"{where} of the pose shows nobody. Take another pose, or set on_no_person to 'skip'.")
     camera = camera_for(scene.figures[0].shaped(), points[:, BODY], size)
-    figures, people, said = [], [], []
-    for number, own in enumerate(points):
-        figure, who = scene.figures[min(number, len(scene.figures) - 1)], f"{where}, person {number + 1}"
-        try:
-            found = fit(figure.shaped(), own, camera)
-        except ConditionError as error:
-            if on_no_person == "error":
-                raise ConditionError(f"{who}: {error}") from error
-            said.append(f"{who} is left out: {error}")
-            progress()
-            continue
-        progress()
-        said.append(found.sentence(who, camera.scale))
-        figures.append(figure)
-        people.append(figure.person(found.posed))
-    return figures, people, said, camera
+    names = [f"{where}, person {number}" for number in range(1, len(points) + 1)]
+    return fit_everyone(scene, points, camera, names, on_no_person, progress=progress), camera

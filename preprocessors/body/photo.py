@@ -12,11 +12,12 @@ from ..errors import ConditionError
 from ..keypoints import FROM_BLAZEPOSE, from_blazepose
 from ..people import OnNoPerson, OnSeveral, people_of
 from .camera import Camera
-from .fitting import camera_for, fit
+from .everyone import Everyone, fit_everyone
+from .fitting import Fit, camera_for, fit
 from .model import BODY, FEET, RIGHT_HAND
 from .outline import outlined
 from .pose import Posed
-from .rendering import Person, Rendering, render
+from .rendering import Rendering, render
 from .scene import MOST_PEOPLE, Figure, Scene, write
 
 #: Keypoints less visible than this are not used.
@@ -80,10 +81,10 @@ def fit_photos(
                 "mask out: everybody's own is known."
             )
         mask = None if masks is None else masks[number % len(masks)]
-        figures, fitted, sentences, camera = _fitted(picture, people, scene, shaped, mask, on_no_person, where)
-        said += sentences
-        pictures.append(render(fitted, camera))
-        written = written or write(figures, [one.posed for one in fitted], camera)
+        made, camera = _fitted(picture, people, scene, shaped, mask, on_no_person, where)
+        said += made.said
+        pictures.append(render(made.people, camera))
+        written = written or write(made.figures, [one.posed for one in made.people], camera)
     return FittedPhotos(pictures, written, "\n".join(said))
 
 
@@ -95,33 +96,21 @@ def _fitted(
     mask: Tensor | None,
     on_no_person: OnNoPerson,
     where: str,
-) -> tuple[list[Figure], list[Person], list[str], Camera]:
-    """Figures, people, sentences and camera of one photo."""
-    size = tuple(picture.shape[:2])
+) -> tuple[Everyone, Camera]:
+    """One photo's people, and the camera."""
     points, depths = seen_points(picture, people)
-    camera = camera_for(scene.figures[0].shaped(), points[:, BODY], size)
-    figures, fitted, said = [], [], []
-    for number, (one, own, away) in enumerate(zip(people, points, depths, strict=True)):
-        who = ", ".join(filter(None, [where, f"person {number + 1}"])).capitalize()
-        figure = scene.figures[min(number, len(scene.figures) - 1)]
-        try:
-            found = fit(figure.shaped(), own, camera, away)
-        except ConditionError as error:
-            if on_no_person == "error":
-                raise ConditionError(f"{who}: {error}") from error
-            said.append(f"{who} is left out: {error}")
-            continue
-        refitted = _refitting(own, camera, away)
-        shown = (one.mask if mask is None else mask) > 0.5
+    camera = camera_for(scene.figures[0].shaped(), points[:, BODY], tuple(picture.shape[:2]))
+    names = [", ".join(filter(None, [where, f"person {number + 1}"])).capitalize() for number in range(len(people))]
+
+    def refined(number: int, figure: Figure, found: Fit) -> tuple[Figure, Posed, str]:
+        def refitted(other: Figure, near: Posed) -> Posed:
+            return fit(other.shaped(), points[number], camera, depths[number], near).posed
+
+        shown = (people[number].mask if mask is None else mask) > 0.5
         best = outlined(figure, found.posed, shown.numpy(), camera, refitted, shaped)
-        said.append(f"{found.sentence(who, camera.scale)} {_of_outline(best.overlap)}")
-        figures.append(best.figure)
-        fitted.append(best.figure.person(best.posed))
-    return figures, fitted, said, camera
+        return best.figure, best.posed, _of_outline(best.overlap)
 
-
-def _refitting(points: np.ndarray, camera: Camera, depths: np.ndarray) -> Callable[[Figure, Posed], Posed]:
-    return lambda figure, near: fit(figure.shaped(), points, camera, depths, near).posed
+    return fit_everyone(scene, points, camera, names, on_no_person, depths, refined), camera
 
 
 def _of_outline(overlap: float) -> str:

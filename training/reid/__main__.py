@@ -20,10 +20,8 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from preprocessors.errors import ConditionError
-
 from ..data.records import People
-from ..errors import INTERRUPTED, TrainingError
+from ..errors import TrainingError, concluded
 from ..evaluation.predictors import Predictor
 from .synthesis import Poses
 
@@ -32,16 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     options = _options(arguments)
     logging.basicConfig(level=logging.ERROR)
-    try:
-        text = reidentify(options)
-    except (TrainingError, ConditionError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. The same command goes on from here.\n")
-        return INTERRUPTED
-    sys.stdout.write(text)
-    return 0
+    return concluded(lambda: reidentify(options), "Stopped. The same command goes on from here.")
 
 
 def reidentify(options: argparse.Namespace) -> str:
