@@ -1,8 +1,8 @@
 /**
  * The pack's words in the user's language, in front ends that lose them.
  *
- * Up to 1.34 a front end reads the languages of all packs first and then loads its own, in place of them: what is not
- * the host's stays English. Here they are given to it once more, as it takes them itself. Newer ones have them.
+ * Front ends such as 1.32 read the languages of all packs first and then load their own, in place of them: what is not
+ * the host's stays English. Here they are given once more, as the front end takes them itself. Newer ones have them.
  */
 
 import { api } from "../../../scripts/api.js";
