@@ -4,17 +4,21 @@ import io
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as NotInTime
 
 from devtools.client import Client
 from devtools.screenshot import FrontEnd
 
 #: How long the server may take for a small graph, in seconds, and a step on the page, in milliseconds.
-PATIENCE, STEP_MS = 120, 10_000
+PATIENCE, STEP_MS = 120, 30_000
+#: After how long a user clicks again on what has not opened, in milliseconds.
+AGAIN_MS = 10_000
 #: Where a socket, or with ``part`` "title" or a widget's name another part of a node, is seen on the page.
 _SPOT = """([number, part, place]) => {
   const node = app.graph.getNodeById(number)
@@ -72,14 +76,21 @@ class User:
         self.choose_template(name, nodes)
 
     def choose_template(self, name: str, nodes: int) -> None:
-        """In the open dialog; until its nodes are there."""
-        self.page.locator(f"[data-testid=template-workflow-{name}]").click()
-        self.page.get_by_role("dialog").wait_for(state="detached")
+        """In the open dialog; until its nodes are there.
+
+        A card that moves between a button's down and up, as pictures above it come, is not chosen by the click.
+        """
+        card, dialog = self.page.locator(f"[data-testid=template-workflow-{name}]"), self.page.get_by_role("dialog")
+        deadline = time.monotonic() + PATIENCE
+        while dialog.count() and time.monotonic() < deadline:
+            with suppress(NotInTime):
+                card.click(timeout=AGAIN_MS)
+                dialog.wait_for(state="detached", timeout=AGAIN_MS)
         self.page.wait_for_function("count => app.graph.nodes.length === count", arg=nodes)
 
     def loaded(self, pictures: Locator) -> bool:
         """Whether all of these pictures have come."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + STEP_MS / 1000
         while time.monotonic() < deadline:
             if pictures.count() and pictures.evaluate_all(_LOADED):
                 return True

@@ -5,8 +5,10 @@ import struct
 import comfy.utils
 import folder_paths
 import pytest
+import torch
 from mannequin.model_patches.errors import PatchError
-from mannequin.nodes.model_files import WEIGHTS_FOLDER, read_weights
+from mannequin.nodes import model_files
+from mannequin.nodes.model_files import DEMO, WEIGHTS_FOLDER, read_weights
 from safetensors import SafetensorError
 
 ERRORS = [
@@ -36,6 +38,7 @@ def test_every_readers_error_becomes_the_sentence(broken, monkeypatch, error):
     def reader(*words, **named):
         raise error
 
+    monkeypatch.setattr(model_files, "WHOLE", 0)
     monkeypatch.setattr(comfy.utils, "load_torch_file", reader)
     with pytest.raises(
         PatchError, match=r"^'broken.safetensors' cannot be read as safetensors \([^\n]+\)\. It is trunc"
@@ -44,10 +47,22 @@ def test_every_readers_error_becomes_the_sentence(broken, monkeypatch, error):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"\xff" * 8, b"\x02" + bytes(7) + b"[]", b"\x40" + bytes(7) + b"{"])
-def test_the_hosts_own_reader(broken, tmp_path, content):
+@pytest.mark.parametrize("whole", [0, 64], ids=["the host's reader", "whole"])
+def test_a_broken_file(broken, tmp_path, monkeypatch, content, whole):
+    monkeypatch.setattr(model_files, "WHOLE", whole)
     (tmp_path / broken).write_bytes(content)
     with pytest.raises(PatchError, match="cannot be read as safetensors"):
         read_weights(broken)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (DEMO / "models").glob("*.safetensors")))
+def test_read_whole_it_is_what_the_host_reads(monkeypatch, name):
+    state, metadata = read_weights(name)
+    monkeypatch.setattr(model_files, "WHOLE", 0)
+    expected, stated = read_weights(name)
+    assert metadata == stated and set(state) == set(expected)
+    for key, tensor in state.items():
+        assert tensor.dtype == expected[key].dtype and torch.equal(tensor, expected[key]), key
 
 
 def test_a_file_that_is_not_there():

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from new_user import User
+from new_user import STEP_MS, User
 from PIL import Image
 
 from devtools.browser import NoBrowser, ensure_chromium
@@ -105,7 +105,7 @@ def test_its_nodes_are_called_in_the_users_language(user, words):
 
 def shown_in_time(user, node, photo: Image.Image) -> bool:
     """Whether a node comes to show a photo; until it is loaded it shows the one before."""
-    for _ in range(100):
+    for _ in range(STEP_MS // 100):
         if user.picture(node).tobytes() == photo.tobytes():
             return True
         user.page.wait_for_timeout(100)
