@@ -4,14 +4,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
-
 from .errors import TrainingError
 from .methods import METHODS
-
-#: Words in a recipe that nothing reads are mistakes.
-STRICT = {"extra": "forbid"}
+from .yaml_files import STRICT, read_mapping, valid
 
 
 @dataclass(frozen=True)
@@ -118,19 +113,14 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     Raises:
         TrainingError: no such file, no YAML, or values that mean nothing.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise TrainingError(f"The recipe '{path}' cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise TrainingError(f"The recipe '{path}' is no list of names and values.")
+    content = read_mapping(path, "recipe")
     for name, value in (changes or {}).items():
         set_value(content, name.split("."), value)
-    recipe = _valid(Recipe, content, path)
+    recipe = valid(Recipe, content, path, "recipe")
     method = METHODS.get(recipe.method)
     if method is None:
         raise TrainingError(f"There is no method '{recipe.method}' in '{path}'; there is {', '.join(sorted(METHODS))}.")
-    return replace(recipe, options=_valid(method.Options, recipe.options or {}, path))
+    return replace(recipe, options=valid(method.Options, recipe.options or {}, path, "recipe"))
 
 
 def set_value(content: dict[str, Any], names: list[str], value: Any) -> None:
@@ -138,11 +128,3 @@ def set_value(content: dict[str, Any], names: list[str], value: Any) -> None:
     for name in names[:-1]:
         content = content.setdefault(name, {})
     content[names[-1]] = value
-
-
-def _valid(kind: type, content: Any, path: Path) -> Any:
-    try:
-        return TypeAdapter(kind).validate_python(content)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors()[:3])
-        raise TrainingError(f"The recipe '{path}' is not right ({wrong}).") from error

@@ -167,6 +167,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     networks.add_argument("--workers", type=int, default=0, metavar="N", help="processes, through Ray (0: this one)")
     for name in ("parser", "densepose", "faces", "clip-vision", "dino"):
         networks.add_argument(f"--{name}", type=Path, metavar="F", help="a network's file or folder")
+    networks.add_argument(
+        "--texture-size", type=_count, default=512, metavar="N", help="of texture maps' latents, in pixels (512)"
+    )
     options = parser.parse_intermixed_args(arguments)
     # Of predictors; the noise of a pair depends on its names alone.
     options.seed, options.pattern, options.store = 0, None, options.data

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from ..recipe import STRICT
+from ..yaml_files import STRICT
 from .augmentation import Augmentation
 
 #: The paper's number of epochs, of which warm-up and decays are parts.

@@ -39,7 +39,7 @@ def open_reid(text: str, out: Path, options: argparse.Namespace) -> ReidData:
         text: a folder with a store for each split, or a source without its split, such as ``market1501:FOLDER``.
         out: where a source's splits are stored.
         options: ``prepare``, names of the training split's steps, or None for all that the networks can do;
-            ``workers``, ``device``, ``quiet``, and the networks, as ``training.preprocess`` has them.
+            ``texture_size``, ``workers``, ``device``, ``quiet``, and the networks, as ``training.preprocess`` has them.
 
     Raises:
         TrainingError: there is no such data, or a split's names do not tell the cameras.
@@ -72,7 +72,8 @@ def _stored(text: str, split: str, out: Path, options: argparse.Namespace) -> St
     for file in filter(None, networks.values()):
         if not file.expanduser().exists():
             raise TrainingError(f"There is no '{file}'. Give the path of the network's file or folder.")
-    setup = Setup(device=options.device, **{name: file and file.expanduser() for name, file in networks.items()})
+    files = {name: file and file.expanduser() for name, file in networks.items()}
+    setup = Setup(device=options.device, texture_size=options.texture_size, **files)
     if split != "train":
         steps = []
     elif options.prepare is None:
