@@ -41,6 +41,15 @@ def _inference_mode():
         yield
 
 
+@pytest.fixture
+def with_gradients():
+    """Of a file whose tests train: ``pytestmark = pytest.mark.usefixtures("with_gradients")``."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
 @pytest.fixture(scope="session")
 def server():
     """A real ComfyUI process with the pack, started by the first test that asks for it."""

@@ -32,11 +32,7 @@ from training.sampling import load_method, read_pairs
 SHAPE = HigherHRNetShape((8, 8, 8, 8), 8, stem=8, first=1, modules=(1, 1, 1), blocks=1, last=1)
 STILL = Crowd((64, 64), 1, (1.0, 1.0), 0.0)
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def dots(*places: tuple[int, int], size: int = 48) -> torch.Tensor:

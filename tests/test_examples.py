@@ -17,11 +17,7 @@ from training.recipe import Data
 
 PAIRS = [Pair("a", "b"), Pair("a", "c"), Pair("b", "a"), Pair("a", "d"), Pair("c", "a")]
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def test_one_target_a_source_is_the_pairs_by_source():

@@ -17,11 +17,7 @@ from training.methods.diffusion import DiffusionOptions
 from training.methods.mcld import MCLDOptions
 from training.methods.truepose import TruePoseOptions
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def batch_of(method, rows: int = 4) -> dict[str, torch.Tensor]:

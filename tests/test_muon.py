@@ -8,11 +8,7 @@ from training.muon import ADAMW_RMS, Muon, orthogonalised
 from training.optimisers import optimisers
 from training.recipe import Optimiser
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

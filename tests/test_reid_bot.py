@@ -15,11 +15,7 @@ from training.reid.bot import BotOptions
 from training.reid.losses import CentreLoss, identity_loss, triplet_loss
 from training.reid.network import MEAN, make_network
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 # Losses

@@ -18,11 +18,7 @@ from training.reid.pictures import Pictures, camera_of, read_pictures
 from training.reid.run import BotRun
 from training.reid.table import ALONE, Outcome, markdown, over_seeds
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def test_who_took_a_picture_is_in_its_name():

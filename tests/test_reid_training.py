@@ -16,11 +16,7 @@ from training.reid.pictures import Pictures
 from training.reid.protocol import single_query
 from training.reid.run import BotRun, features
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def weights_of(run: BotRun) -> list[torch.Tensor]:

@@ -55,11 +55,7 @@ VARIANTS = {
     "B1": ({"align": False, "flow": 0.0, "field": 0.0}, 4),
 }
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -33,11 +33,7 @@ from training.preprocessing.step import Setup
 from training.recipe import read_recipe
 from training.sampling import load_method, load_predictor, read_pairs
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def method_of(**changes) -> RePoseSD:

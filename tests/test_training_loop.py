@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from small_methods import RUNS, recipe
 from training_people import NoisePeople
@@ -15,11 +14,7 @@ from training.loop import Run
 from training.recipe import Optimiser
 from training.sampling import WEIGHTS
 
-
-@pytest.fixture(autouse=True)
-def with_gradients():
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("with_gradients")
 
 
 def difference(one: Path, other: Path) -> float:
