@@ -3,8 +3,9 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
-from .draw_pcdms import Person, Wire, sampled, saved
+from .draw_pcdms import Person, Wire, saved
 from .draw_pcdms_demo import SAMPLING, SIZE, demo_networks, demo_person, demo_target
+from .draw_sampling import DDIM, sampled
 from .graph_drawing import Graph
 
 #: The pack's own weights; its UNet has three levels, and its tiles are multiples of 32.
@@ -12,7 +13,6 @@ DEMO, DEMO_MULTIPLE = "demo_imagpose.safetensors", 32
 #: Column of the last node.
 RESULT = 8
 STYLE = "IMAGPose"
-SAMPLER = ("ddim", "simple")
 NOTE = (
     "The model here is the pack's **demo**: small, 96×128 pixels a tile, trained on synthetic people like these; its "
     "image encoder is random and frozen. For photos take weights of your own (none have been published so far; *Load "
@@ -78,10 +78,11 @@ def generated(
     targets: list[Person],
     size: tuple[int, int],
     multiple: int,
-    sampler: tuple[str, str] = SAMPLER,
-    **sampling,
+    steps: int = 20,
+    sampler: tuple[str, str] = DDIM,
+    guidance: float = 2.0,
 ) -> Wire:
-    """A picture of every target pose; ``multiple`` of a tile's sides; the rest of :func:`.draw_pcdms.sampled`."""
+    """A picture of every target pose, sampled as published; ``multiple`` of a tile's sides."""
     sockets: dict[str, Wire] = {}
     for number, shown in enumerate(sources, 1):
         sockets |= {_numbered("image", number): shown["photo"], _numbered("source_pose", number): shown["skeleton"]}
@@ -96,7 +97,7 @@ def generated(
         vae=nets["vae"],
         views=views["views"],
     )
-    latents = sampled(graph, 6, nets["model"], given, sampler=sampler, **sampling)
+    latents = sampled(graph, 6, nets["model"], given, steps, sampler, guidance)
     picture = graph.add(7, "VAEDecode", samples=latents, vae=nets["vae"])
     return graph.add(7, "MannequinSplitViews", joint=picture["IMAGE"], views=views["views"])["IMAGE"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from .draw_sampling import DDIM, sampled
 from .graph_drawing import Drawn, Graph, from_hub
 
 WEIGHTS, DENSEPOSE = "mcld.safetensors", "densepose_r101_fpn_dl.torchscript"
@@ -159,7 +160,7 @@ def finish(
     pose = graph.add(3, "MannequinDensePoseImage", densepose=target["surface"]["DENSEPOSE"], convention="VUI")
     pose = squashed(graph, 4, "Target pose, squashed", pose["IMAGE"])
     seen = squashed(graph, 4, "Source, squashed", source["photo"]["IMAGE"])
-    picture = sampled(graph, nets, seen["IMAGE"], (texture, texture), face["FACE_EMBEDDING"], pose["IMAGE"])
+    picture = pictured(graph, nets, seen["IMAGE"], (texture, texture), face["FACE_EMBEDDING"], pose["IMAGE"])
     whole = graph.add(
         8,
         "MannequinPasteBack",
@@ -174,7 +175,7 @@ def finish(
         graph.add(9, "PreviewImage", f"Texture map {number}" if len(looks) > 1 else "Texture map", images=look)
 
 
-def sampled(
+def pictured(
     graph: Graph,
     nets: dict[str, Drawn],
     photo: tuple[Drawn, str],
@@ -210,18 +211,6 @@ def sampled(
     referred = graph.add(7, "MannequinApplyReference", model=posed["MODEL"], source=reference["SOURCE_NET"])
     aggregated = graph.add(7, "MannequinApplyMFCA", model=referred["MODEL"], mcld=mcld["mcld"], tokens=focal["tokens"])
     noise = graph.add(7, "EmptyLatentImage", width=width, height=height, batch_size=1)
-    latents = graph.add(
-        8,
-        "KSampler",
-        model=aggregated["MODEL"],
-        positive=focal["positive"],
-        negative=focal["negative"],
-        latent_image=noise["LATENT"],
-        seed=0,
-        steps=steps,
-        cfg=cfg,
-        sampler_name="ddim",
-        scheduler="simple",
-        denoise=1.0,
-    )
-    return graph.add(8, "VAEDecode", samples=latents["LATENT"], vae=nets["vae"]["VAE"])
+    given = {"positive": focal["positive"], "negative": focal["negative"], "latent": noise["LATENT"]}
+    latents = sampled(graph, 8, aggregated["MODEL"], given, steps, DDIM, cfg)
+    return graph.add(8, "VAEDecode", samples=latents, vae=nets["vae"]["VAE"])

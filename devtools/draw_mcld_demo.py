@@ -1,6 +1,6 @@
 """MCLD's example graph on the pack's own weights, which needs no download."""
 
-from .draw_mcld import sampled
+from .draw_mcld import pictured
 from .graph_drawing import Graph
 
 #: What the demo weights were trained at: pictures, and the texture map that ReferenceNet reads.
@@ -68,7 +68,7 @@ def mcld_demo(info: dict) -> Graph:
         parsing=parsing["PARSING"],
     )
     face = graph.add(4, "MannequinFaceOfRegions", regions=regions["REGION_EMBEDDINGS"])
-    picture = sampled(
+    picture = pictured(
         graph,
         nets,
         fitted["IMAGE"],

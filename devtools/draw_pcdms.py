@@ -3,9 +3,8 @@
 Wires are pairs of a node and an output's name; ``nets`` has those of everything that is loaded.
 """
 
-from collections.abc import Mapping
-
 from .draw_demo import Wire
+from .draw_sampling import sampled
 from .graph_drawing import Drawn, Graph, from_hub
 
 PRIOR, INPAINTING, REFINING, SIMPLIFIED = (
@@ -19,6 +18,7 @@ SIZE = (512, 512)
 STEPS, GUIDANCE, RESCALE = 20, 2.0, 2.0
 #: Sampler and scheduler of a KSampler that come nearest to the published UniPC.
 NEAREST = ("uni_pc_bh2", "normal")
+SAMPLING = {"steps": STEPS, "sampler": NEAREST, "guidance": GUIDANCE}
 NOTE = (
     "The weights are made once from the published files (*Load PCDMs Inpainting*, help). Also needed: `sd-vae-ft-mse`, "
     "and DINOv2 giant for *Load DINOv2*."
@@ -237,31 +237,5 @@ def refined(
 
 
 def _sampled(graph: Graph, column: int, model: Wire, given: Drawn, vae: Wire, **sampling) -> Wire:
-    latents = sampled(graph, column, model, given, **sampling)
+    latents = sampled(graph, column, model, given, **(SAMPLING | sampling))
     return graph.add(column, "VAEDecode", samples=latents, vae=vae)["IMAGE"]
-
-
-def sampled(
-    graph: Graph,
-    column: int,
-    model: Wire,
-    given: Mapping[str, Wire] | Drawn,
-    steps: int = STEPS,
-    sampler: tuple[str, str] = NEAREST,
-    guidance: float = GUIDANCE,
-) -> Wire:
-    """Latents of the conditions that a conditioning node gives, and of its latent; sampler and scheduler by name."""
-    return graph.add(
-        column,
-        "KSampler",
-        model=model,
-        positive=given["positive"],
-        negative=given["negative"],
-        latent_image=given["latent"],
-        seed=0,
-        steps=steps,
-        cfg=guidance,
-        sampler_name=sampler[0],
-        scheduler=sampler[1],
-        denoise=1.0,
-    )["LATENT"]

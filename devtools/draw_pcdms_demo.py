@@ -2,11 +2,12 @@
 
 from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, fitted_photo
 from .draw_pcdms import Person, Wire, inpainting_loader, person, posed, refining_loader, saved, three_stages
+from .draw_sampling import DDIM
 from .graph_drawing import Graph
 
 SIZE = (DEMO_SIZE["width"], DEMO_SIZE["height"])
 #: Few steps, as in MCLD's: in more it makes up details, in the background too.
-SAMPLING = {"steps": 2, "sampler": ("ddim", "simple"), "guidance": DEMO_GUIDANCE}
+SAMPLING = {"steps": 2, "sampler": DDIM, "guidance": DEMO_GUIDANCE}
 
 
 def pcdms_demo(info: dict) -> Graph:

@@ -1,7 +1,8 @@
 """RePoseDM's example graphs: its own model, small; and text to image, several people in the poses of a photo."""
 
 from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, blended, fitted_photo, tops_mask
-from .draw_pcdms import Wire, checkpoint_loader, sampled, saved
+from .draw_pcdms import Wire, checkpoint_loader, saved
+from .draw_sampling import DDIM, sampled
 from .graph_drawing import Drawn, Graph
 
 ESTIMATOR = "higherhrnet.safetensors"
@@ -48,7 +49,7 @@ def reposedm(info: dict) -> Graph:
         decoder=vae["VAE"],
         rule="relative",
     )
-    latents = sampled(graph, 4, guided["MODEL"], given, DEMO_STEPS, ("ddim", "simple"), DEMO_GUIDANCE)
+    latents = sampled(graph, 4, guided["MODEL"], given, DEMO_STEPS, DDIM, DEMO_GUIDANCE)
     picture = graph.add(4, "VAEDecode", samples=latents, vae=vae["VAE"])["IMAGE"]
     graph.add(4, "PreviewImage", "The source, warped", images=given["warped"])
     field = _field(graph, picture, pose, estimator)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from .draw_demo import Wire
 from .draw_mcld import vision_loader
-from .draw_pcdms import checkpoint_loader, sampled
+from .draw_pcdms import checkpoint_loader
+from .draw_sampling import sampled
 from .draw_truepose import photos
 from .graph_drawing import Drawn, Graph, from_hub
 

@@ -2,6 +2,7 @@
 
 from .draw_demo import DEMO_GUIDANCE, DEMO_SIZE, DEMO_STEPS, fitted_photo
 from .draw_pcdms import Wire, saved
+from .draw_sampling import DDIM, sampled
 from .graph_drawing import Drawn, Graph
 
 
@@ -119,18 +120,6 @@ def decoded(
     noise = graph.add(5, "EmptyLatentImage", width=width, height=height, batch_size=frames)
     if frames > 1:
         noise = graph.add(5, "LatentBatchSeedBehavior", samples=noise["LATENT"], seed_behavior="fixed")
-    latents = graph.add(
-        6,
-        "KSampler",
-        model=model,
-        positive=given["positive"],
-        negative=given["negative"],
-        latent_image=noise["LATENT"],
-        seed=0,
-        steps=steps,
-        cfg=DEMO_GUIDANCE,
-        sampler_name="ddim",
-        scheduler="simple",
-        denoise=1.0,
-    )
-    return graph.add(6, "VAEDecode", samples=latents["LATENT"], vae=parts["VAE"])["IMAGE"]
+    given = {"positive": given["positive"], "negative": given["negative"], "latent": noise["LATENT"]}
+    latents = sampled(graph, 6, model, given, steps, DDIM, DEMO_GUIDANCE)
+    return graph.add(6, "VAEDecode", samples=latents, vae=parts["VAE"])["IMAGE"]

@@ -1,5 +1,6 @@
 """A body fitted to a photo: DensePose and parsing without another network, and a mannequin to go on from."""
 
+import comfy.model_management
 import torch
 from comfy_api.latest import io
 
@@ -90,9 +91,16 @@ class MannequinFitBody(io.ComfyNode):
                 "it smaller with Fit Image first."
             )
         masks = None if mask is None else as_mask(mask, "The mask")
-        people = {"on_no_person": on_no_person, "on_several": on_several, "person": person}
         made = fit_photos(
-            photos, read(mannequin), shape == BY_OUTLINE, masks, progress=per_picture(len(photos)), **people
+            photos,
+            read(mannequin),
+            shape == BY_OUTLINE,
+            masks,
+            on_no_person,
+            on_several,
+            person,
+            per_picture(len(photos)),
+            comfy.model_management.throw_exception_if_processing_interrupted,
         )
         shown = mask_of(made.pictures)
         drawn = torch.lerp(photos, normal_image(made.pictures), OPACITY * shown[..., None])

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import comfy.model_management
 import numpy as np
 import pytest
 import torch
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.fit_body import AS_GIVEN, BY_OUTLINE, MannequinFitBody
+from mannequin.preprocessors.body import everyone
 from mannequin.preprocessors.body import photo as photos
 from mannequin.preprocessors.body.camera import framing, looking
 from mannequin.preprocessors.body.fitting import fit
@@ -126,6 +128,20 @@ def test_several_people_and_their_masks():
         fitted(image, AS_GIVEN, mask=torch.ones(1, *image.shape[1:3]))
     one = fitted(image, AS_GIVEN, on_several="largest", mask=torch.ones(1, *image.shape[1:3]))
     assert len(one[4][0]["people"]) == 1 and "badly" in one[6], "everything is nobody's outline"
+
+
+def test_an_interrupt_is_heard_after_each_person(monkeypatch):
+    calls = []
+
+    def interrupting(*arguments):
+        calls.append(arguments)
+        comfy.model_management.interrupt_current_processing()
+        return fit(*arguments)
+
+    monkeypatch.setattr(everyone, "fit", interrupting)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        fitted(photo("mannequin_group.jpg")[:, ::2, ::2], AS_GIVEN)
+    assert len(calls) == 1
 
 
 def test_bad_input():

@@ -12,37 +12,38 @@ from typing import get_args
 
 import numpy as np
 
-from preprocessors.errors import ConditionError
-
 from .data.fitted import By, fitted_iuv
 from .data.sources import open_people
-from .errors import INTERRUPTED, TrainingError
+from .errors import TrainingError, concluded
 from .evaluation.bootstrap import confidence_interval
 from .evaluation.surfaces import NAMES, surface_agreement
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m training.fitting", description=__doc__.splitlines()[0])
     parser.add_argument("store", metavar="STORE", help="a data set that knows keypoints and DensePose")
     parser.add_argument("--pictures", type=int, metavar="N", help="the first so many; all without")
     parser.add_argument("--by", choices=get_args(By), default="keypoints", help="what is fitted; default: keypoints")
     given = parser.parse_args(arguments)
-    try:
-        people = open_people(given.store)
-        found, whose = [], []
-        for record in map(people.record, list(people.names)[: given.pictures]):
-            if "iuv" not in record.fields:
-                raise TrainingError(f"The record '{record.name}' has no 'iuv' to compare with. Compute it first.")
-            found.append(surface_agreement(fitted_iuv(record, given.by), record.fields["iuv"]))
-            whose.append(record.identity)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. Nothing was kept.\n")
-        return INTERRUPTED
-    except (TrainingError, ConditionError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(table(found, whose) + "\n")
-    return 0
+    return concluded(lambda: measured(given), "Stopped. Nothing was kept.")
+
+
+def measured(given: argparse.Namespace) -> str:
+    """The table, as Markdown.
+
+    Raises:
+        TrainingError: there is no such data set, or a record has no DensePose.
+        ConditionError: nobody can be fitted to a picture.
+    """
+    found, whose = [], []
+    people = open_people(given.store)
+    for record in map(people.record, list(people.names)[: given.pictures]):
+        if "iuv" not in record.fields:
+            raise TrainingError(f"The record '{record.name}' has no 'iuv' to compare with. Compute it first.")
+        found.append(surface_agreement(fitted_iuv(record, given.by), record.fields["iuv"]))
+        whose.append(record.identity)
+    return table(found, whose) + "\n"
 
 
 def table(found: Sequence[dict[str, float]], whose: Sequence[str]) -> str:

@@ -50,6 +50,7 @@ def fit_photos(
     on_several: OnSeveral = "all",
     person: int = 1,
     progress: Callable[[], None] = lambda: None,
+    watch: Callable[[], None] = lambda: None,
 ) -> FittedPhotos:
     """Fit a mannequin to everyone who counts in an IMAGE ``[B, H, W, C]`` in 0–1.
 
@@ -59,6 +60,7 @@ def fit_photos(
         masks: where the person is, ``[1 or B, H, W]`` in 0–1, for photos of one; None takes BlazePose's.
         on_no_person: nobody is there, or shows too little to be fitted: raise, or leave them out.
         progress: called after every photo.
+        watch: called after every person, who take seconds each; it may raise.
 
     Raises:
         ConditionError: what the options ask for, no proper image, masks of another size, or a scene without people.
@@ -81,7 +83,7 @@ def fit_photos(
                 "mask out: everybody's own is known."
             )
         mask = None if masks is None else masks[number % len(masks)]
-        made, camera = _fitted(picture, people, scene, shaped, mask, on_no_person, where)
+        made, camera = _fitted(picture, people, scene, shaped, mask, on_no_person, where, watch)
         said += made.said
         pictures.append(render(made.people, camera))
         written = written or write(made.figures, [one.posed for one in made.people], camera)
@@ -96,6 +98,7 @@ def _fitted(
     mask: Tensor | None,
     on_no_person: OnNoPerson,
     where: str,
+    watch: Callable[[], None],
 ) -> tuple[Everyone, Camera]:
     """One photo's people, and the camera."""
     points, depths = seen_points(picture, people)
@@ -110,7 +113,7 @@ def _fitted(
         best = outlined(figure, found.posed, shown.numpy(), camera, refitted, shaped)
         return best.figure, best.posed, _of_outline(best.overlap)
 
-    return fit_everyone(scene, points, camera, names, on_no_person, depths, refined), camera
+    return fit_everyone(scene, points, camera, names, on_no_person, depths, refined, watch), camera
 
 
 def _of_outline(overlap: float) -> str:
