@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_reid import coloured
 
+from devtools.host import ROOT
 from training.data.records import Record
 from training.data.sources import open_people
 from training.data.store import StoredPeople, begin, files_of, left_to_do
@@ -143,6 +144,17 @@ def test_a_stopped_command_goes_on(data, tmp_path, capsys, monkeypatch):
 def test_what_is_wrong_is_said(data, tmp_path, capsys, words, said):
     assert run(data, tmp_path, *words) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_texture_maps_are_of_the_size_that_is_asked_for(tmp_path):
+    """An eighth of 64 pixels as latents."""
+    pytest.importorskip("anny")
+    source = "watched:identities=2,cameras=2,views=1,size=64x32"
+    words = ["--prepare", "texture,texture_latent", "--texture-size", "64", "--shares", "100", "--seeds", "1"]
+    assert run(source, tmp_path, *words, "--autoencoder", str(ROOT / "weights" / "vae" / "demo_vae.safetensors")) == 0
+    people = StoredPeople(tmp_path / "data" / "train")
+    assert people.record(people.names[0]).fields["texture_latent"].shape == (32, 8, 8)
 
 
 def test_data_that_are_none(tmp_path, capsys, data):
