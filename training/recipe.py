@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from .data.records import People
 from .errors import TrainingError
 from .methods import METHODS
 
@@ -20,6 +21,7 @@ class Data:
 
     Attributes:
         people: a store made by ``python -m training.preprocess``.
+        size: height and width that its pictures are to have, which is looked at before the first step; None takes any.
         held_out: another, for sample grids; without it the grids show training pairs.
         autoencoder: decodes sample grids.
         cache: keep what was read of every record in memory.
@@ -31,6 +33,7 @@ class Data:
 
     __pydantic_config__: ClassVar = STRICT
     people: Path
+    size: tuple[int, int] | None = None
     held_out: Path | None = None
     autoencoder: Path | None = None
     cache: bool = False
@@ -115,15 +118,12 @@ class Recipe:
 def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     """A recipe from its file; ``changes`` are values by dotted name, such as ``{"options.caa": False}``.
 
+    A file with ``of: OTHER.yaml`` is the file beside it, but for what it says itself.
+
     Raises:
         TrainingError: no such file, no YAML, or values that mean nothing.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise TrainingError(f"The recipe '{path}' cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise TrainingError(f"The recipe '{path}' is no list of names and values.")
+    content = _content(path)
     for name, value in (changes or {}).items():
         set_value(content, name.split("."), value)
     recipe = _valid(Recipe, content, path)
@@ -131,6 +131,46 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     if method is None:
         raise TrainingError(f"There is no method '{recipe.method}' in '{path}'; there is {', '.join(sorted(METHODS))}.")
     return replace(recipe, options=_valid(method.Options, recipe.options or {}, path))
+
+
+def check_size(people: People, data: Data) -> None:
+    """Look at the first picture's size, where the recipe says one.
+
+    Raises:
+        TrainingError: it has another.
+    """
+    if data.size is None or not people.names:
+        return
+    found = people.record(people.names[0]).image.shape[:2]
+    if found != data.size:
+        (height, width), (high, wide) = found, data.size
+        raise TrainingError(
+            f"The pictures of '{data.people}' are {height}×{width}, and the recipe is for {high}×{wide}. Make the "
+            f"store with size={high}x{wide} (python dev.py training preprocess), or write data.size=[{height},{width}]."
+        )
+
+
+def _content(path: Path, of: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a file says, and those that it is made of; ``of`` are the files that are made of it."""
+    if path in of:
+        raise TrainingError(f"The recipe '{path}' is made of itself. Take a line 'of' out.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise TrainingError(f"The recipe '{path}' cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"The recipe '{path}' is no list of names and values.")
+    other = content.pop("of", None)
+    return content if other is None else _over(_content(path.parent / str(other), (*of, path)), content)
+
+
+def _over(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A recipe with another's values over its own, name by name."""
+    both = {
+        name: _over(content[name], value) if isinstance(value, dict) and isinstance(content.get(name), dict) else value
+        for name, value in changes.items()
+    }
+    return content | both
 
 
 def set_value(content: dict[str, Any], names: list[str], value: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_patches.unet_family import SD1, Heads, UNetFamily
 from model_patches.unet_layout import UNetLayout
