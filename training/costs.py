@@ -1,4 +1,4 @@
-"""What a training step costs, counted: operations, and memory by what it is for."""
+"""What training steps cost on this machine, and what a run can be expected to cost on GPUs."""
 
 import gc
 import os
@@ -12,35 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 GIB = 2**30
 #: Dense bfloat16 operations a second, in TFLOPS, of the makers' data sheets.
 GPUS = {"A100": 312.0, "H100": 989.0}
-
-
-def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *rest: Any, **options: Any) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-def _attention_backward(
-    gradient: Sequence[int], query: Sequence[int], key: Sequence[int], value: Sequence[int], *rest: Any, **options: Any
-) -> int:
-    return sdpa_backward_flop_count(gradient, query, key, value)
-
-
-#: Of processors' attention, which torch's counter does not know.
-ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-}
-
-
-def counted(work: Callable[[], Any]) -> int:
-    """Floating-point operations of matrix products, convolutions and attention; a product and its sum are two."""
-    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
-        work()
-    return counter.get_total_flops()
 
 
 class Arriving:

@@ -6,13 +6,27 @@ says how it was made.
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from . import costs
+from .costs import GIB, GPUS, gpu_hours, lasting_memory
+from .draws import Draws
 from .errors import TrainingError, concluded
+from .examples import Examples, collate, on_device
+from .methods.base import Method
+from .operations import counted
+from .published_unets import SIZES
+from .recipe import Recipe, read_recipe
+from .stand_ins import people_for, stand_in
+from .train import change
 
 #: Of AdamW with its states, in the weights' precision.
 _STATES = 2
@@ -27,17 +41,19 @@ class Cost:
     """What two steps of one source and its targets cost.
 
     Attributes:
-        size: height and width of the pictures.
+        size: height and width of the recipe's pictures.
+        shown: of those of the two steps.
         trained, frozen: numbers.
         how: in which precision and with which optimiser the steps were made.
         losses: of both steps.
         moved, tensors: of the trained tensors those that changed, and all.
         seconds: of the second step.
-        operations: of a step.
+        operations: of a step on pictures of the recipe's size.
         before, peak: memory of the process before the second step and at most in it, in bytes; 0 where not known.
     """
 
     size: tuple[int, int]
+    shown: tuple[int, int]
     trained: int
     frozen: int
     how: str
@@ -51,10 +67,7 @@ class Cost:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from .costs import GPUS
-    from .published_unets import SIZES
-    from .train import change
-
+    """The command line; 1 and a sentence where something is not right."""
     parser = argparse.ArgumentParser(prog="python -m training.dry_run", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="what would be trained")
     parser.add_argument("changes", nargs="*", metavar="NAME=VALUE", help="values in the recipe's place, as for train")
@@ -62,90 +75,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="GPUs that share a batch (default 1)")
     parser.add_argument("--gpu", choices=GPUS, default="A100", help="what hours are of (default A100)")
     parser.add_argument(
-        "--share", type=float, default=0.3, help="of its dense bfloat16 peak that is reached (default 0.3)"
+        "--share", type=float, default=0.2, help="of its dense bfloat16 peak that is reached (default 0.2)"
+    )
+    parser.add_argument(
+        "--pictures", type=_size, metavar="HxW", help="that the two steps are made of, where time is short"
     )
     parser.add_argument("--memory", type=float, metavar="GIB", help="that may be used here (default: what is free)")
     options = parser.parse_intermixed_args(arguments)
 
     def work() -> str:
-        from .recipe import read_recipe
-
         recipe = read_recipe(options.recipe, dict(change(text) for text in options.changes))
-        cost = dry_run(recipe, options.base, options.memory)
+        cost = dry_run(recipe, options.base, options.memory, options.pictures)
         return told(recipe, cost, options.processes, options.gpu, options.share)
 
     return concluded(work, "Stopped. Nothing was kept.")
 
 
-def dry_run(recipe, base: str | None = None, memory: float | None = None) -> Cost:
+def dry_run(
+    recipe: Recipe, base: str | None = None, memory: float | None = None, pictures: tuple[int, int] | None = None
+) -> Cost:
     """Two steps of one source and its targets, with everything that a step of the recipe does.
 
     Args:
         base: the base's architecture, see :func:`.stand_ins.stand_in`.
         memory: GiB that may be used; None is what is free.
+        pictures: height and width of those the steps are made of; None is the recipe's.
 
     Raises:
         TrainingError: the recipe says no size, its method takes no such pictures, or it does not fit.
     """
-    import torch
-
-    from . import costs
-    from .draws import Draws
-    from .examples import Examples, collate
-    from .stand_ins import people_for, stand_in
-
-    if recipe.data.size is None:
+    size = recipe.data.size
+    if size is None:
         raise TrainingError("How large the pictures would be is not said: write data.size=[512,352].")
     free = memory * costs.GIB if memory else _MARGIN * costs.free_memory()
     with torch.device("meta"):
-        counts = _counts(stand_in(recipe, base))
-    dtype, adam, how = _fitting(*counts, free)
+        method = stand_in(recipe, base).train()
+    trained = sum(weight.numel() for weight in method.trained())
+    frozen = sum(weight.numel() for weight in method.parameters()) - trained
+    operations = counted(lambda: _loss(recipe, method, size, 0, torch.device("meta")).backward())
+    dtype, adam, how = _fitting(trained, frozen, free)
     with _of_type(dtype):
         method = stand_in(recipe, base).train()
-    trained = method.trained()
-    people, data = people_for(recipe, method, recipe.data.size), recipe.data
-    examples = Examples(method, people, recipe.seed, targets=data.targets, drawn=data.drawn)
-    moving, losses = costs.Fingerprints(trained), []
+    shown, weights, losses = pictures or size, method.trained(), []
+    moving = costs.Fingerprints(weights)
 
     def step() -> None:
-        batch = collate([examples[len(losses)]])
-        draws = Draws(recipe.seed, batch.pop("number").tolist(), len(losses))
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            loss = sum(method(batch, draws).values())
+            loss = _loss(recipe, method, shown, len(losses))
         loss.backward()
         losses.append(float(loss.detach()))
 
     rate = recipe.optimiser.learning_rate if dtype == torch.float32 else _RATE
-    with costs.Arriving(trained, adam, rate):
-        operations = costs.counted(step)
+    with costs.Arriving(weights, adam, rate):
+        step()
         with costs.watched_memory() as peak:
             seconds = costs.timed(step)
-    if not all(torch.tensor(losses).isfinite()):
+    if not all(map(math.isfinite, losses)):
         raise TrainingError(f"The loss is not of numbers: {losses}.")
-    return Cost(
-        recipe.data.size,
-        *counts,
-        how,
-        tuple(losses),
-        moving.moved(),
-        len(trained),
-        seconds,
-        operations,
-        peak.before,
-        peak.most,
-    )
+    moved, memories = moving.moved(), (peak.before, peak.most)
+    return Cost(size, shown, trained, frozen, how, tuple(losses), moved, len(weights), seconds, operations, *memories)
 
 
-def _counts(method) -> tuple[int, int]:
-    """Numbers that are trained, and that are not."""
-    trained = sum(weight.numel() for weight in method.trained())
-    return trained, sum(weight.numel() for weight in method.parameters()) - trained
+def _loss(
+    recipe: Recipe, method: Method, size: tuple[int, int], number: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Of a source and its targets."""
+    people, data = people_for(recipe, method, size), recipe.data
+    examples = Examples(method, people, recipe.seed, targets=data.targets, drawn=data.drawn)
+    batch = on_device(collate([examples[number]]), torch.device(device))
+    draws = Draws(recipe.seed, [number] * len(batch.pop("number")), number, device)
+    return sum(method(batch, draws).values())
 
 
-def _fitting(trained: int, frozen: int, free: float):
+def _fitting(trained: int, frozen: int, free: float) -> tuple[torch.dtype, bool, str]:
     """The weights' precision, whether AdamW fits, and both in words."""
-    import torch
-
     for dtype, adam in ((torch.float32, True), (torch.bfloat16, True), (torch.bfloat16, False)):
         size = dtype.itemsize
         needed = size * (trained * (1 + _STATES * adam) + frozen)
@@ -159,10 +162,8 @@ def _fitting(trained: int, frozen: int, free: float):
 
 
 @contextmanager
-def _of_type(dtype):
+def _of_type(dtype: torch.dtype) -> Iterator[None]:
     """Within the block, networks are made in this precision."""
-    import torch
-
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -171,31 +172,41 @@ def _of_type(dtype):
         torch.set_default_dtype(before)
 
 
-def told(recipe, cost: Cost, processes: int, gpu: str, share: float) -> str:
+def told(recipe: Recipe, cost: Cost, processes: int, gpu: str, share: float) -> str:
     """A cost in words, and what the recipe's whole run can be expected to take."""
-    from .costs import GIB, GPUS, gpu_hours, lasting_memory
-
-    height, width = cost.size
     sources = recipe.sources
     each = -(-sources // (processes * recipe.accumulate))
-    step = max(0, cost.peak - cost.before)
+    area = math.prod(cost.size) / math.prod(cost.shown)
+    step = area * max(0, cost.peak - cost.before)
     lasting = lasting_memory(cost.trained, cost.frozen, recipe.ema > 0)
-    hours = gpu_hours(cost.operations * sources * recipe.steps, gpu, share)
-    targets = f"a source and {recipe.data.targets} targets" if recipe.data.targets > 1 else "a source and a target"
+    operations = cost.operations * sources * recipe.steps
+    hours = gpu_hours(operations, gpu, share)
+    group = f"a source and {recipe.data.targets} target{'s' * (recipe.data.targets > 1)}"
+    height, width = cost.size
+    shown = "" if area == 1 else f", pictures of {cost.shown[0]}×{cost.shown[1]}"
+    scaled = "" if area == 1 else f", {area:.1f} times as large as here as the pictures are"
+    average = ", the average" if recipe.ema else ""
     lines = [
         f"{recipe.method}, {height}×{width}: {cost.trained:,} numbers trained, {cost.frozen:,} frozen",
-        f"two steps of {targets}: {cost.how}; no condition dropped",
+        f"{group} take {cost.operations / 1e12:.2f} TFLOP, counted, what is computed twice included",
+        f"two steps of {group}{shown}, no condition dropped: {cost.how}",
         f"  losses {', '.join(f'{loss:.4f}' for loss in cost.losses)}; {cost.moved} of {cost.tensors} tensors moved",
-        f"  {cost.seconds:.1f} s the second, {cost.operations / 1e12:.2f} TFLOP, counted",
-        f"  memory {cost.before / GIB:.1f} GiB before, {cost.peak / GIB:.1f} at most",
-        f"estimate for {processes} {gpu}, a batch of {recipe.batch} ({each} x {targets} each at a time):",
+        f"  {cost.seconds:.1f} s the second; {cost.before / GIB:.1f} GiB before it, {cost.peak / GIB:.1f} at most",
+        f"estimate for {processes} {gpu} and a batch of {recipe.batch}, which is {each} × {group} on each at a time:",
         f"  memory of each {(lasting + each * step) / GIB:.0f} GiB: {lasting / GIB:.1f} of weights, gradients, AdamW's "
-        f"states{', the average' if recipe.ema else ''} and half-precision copies, and {each} × {step / GIB:.1f} of a "
-        "step, as it was here",
-        f"  {recipe.steps:,} steps are {cost.operations * sources * recipe.steps / 1e18:.1f} EFLOP: {hours:.0f} GPU "
-        f"hours at {share:.0%} of {GPUS[gpu]:g} TFLOPS, of which {hours / processes:.0f} pass",
+        f"moments{average} and half-precision copies, and {each} × {step / GIB:.1f} of a step{scaled}",
+        f"  {recipe.steps:,} steps are {operations / 1e18:.2f} EFLOP: {hours:.0f} GPU hours, should {share:.0%} of "
+        f"{GPUS[gpu]:g} TFLOPS be reached, in {hours / processes:.0f} hours",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width."""
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise argparse.ArgumentTypeError("write HEIGHTxWIDTH, such as 512x352")
+    return int(height), int(width)
 
 
 if __name__ == "__main__":

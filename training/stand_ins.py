@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model_patches.guidance.pose_interaction_field import Field
 from model_patches.networks.higherhrnet import HigherHRNet, HigherHRNetShape
 from model_patches.networks.resampler import ResamplerShape
 
 from .captions import Words
 from .methods import METHODS
-from .methods.base import Method
+from .methods.base import Batch, Method, pixels
 from .methods.field_taught import FieldTaught
 from .methods.imagpose import IMAGPose
 from .methods.joint_latents import EncodedLatents
@@ -54,10 +55,10 @@ def stand_in(recipe: Recipe, architecture: str | None = None) -> Method:
         changes["base"] = PublishedUNet(architecture or architecture_of(options.base))
     method = METHODS[recipe.method](replace(options, **changes), recipe.seed)
     if isinstance(method, IMAGPose) and options.autoencoder:
-        method.latents = EncodedLatents(_autoencoder().encode)
+        method.latents = _Encoded(_autoencoder().encode)
     if isinstance(method, FieldTaught) and options.field and options.estimator:
         estimator = HigherHRNet(W48).eval().requires_grad_(False)
-        seen = SeenPoses(estimator.float(), _autoencoder().float())
+        seen = _Seen(estimator.float(), _autoencoder().float())
         # In the cached properties' place, so that no file is asked for.
         method.__dict__["taught_field"] = TaughtField(seen, options.rule, options.field)
     if isinstance(method, RePoseSD) and not options.text:
@@ -101,6 +102,21 @@ class _Autoencoder(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         return self.network.decode(latents).sample
+
+
+class _Encoded(EncodedLatents):
+    """References are enlarged by repetition: it is no network, and PIL's needs numbers."""
+
+    def large(self, batch: Batch) -> Tensor:
+        twice = batch["source_image"].repeat_interleave(2, 1).repeat_interleave(2, 2)
+        return self._encoded(pixels(twice))
+
+
+class _Seen(SeenPoses):
+    """Where there are no numbers there is no precision either."""
+
+    def gradient(self, latents: Tensor, drawn: Tensor) -> tuple[Field, Tensor]:
+        return (self.plain_gradient if latents.is_meta else super().gradient)(latents, drawn)
 
 
 def _autoencoder() -> _Autoencoder:

@@ -116,7 +116,9 @@ def widened(unet: UNet2DConditionModel, family: UNetFamily) -> UNet2DConditionMo
             "class_embed_type": "projection",
             "projection_class_embeddings_input_dim": unet.config.cross_attention_dim,
         }
-    wide, state = UNet2DConditionModel.from_config({**unet.config, **changes}), unet.state_dict()
+    # diffusers takes what was left out before for left out again.
+    config = {name: value for name, value in unet.config.items() if name != "_use_default_values"}
+    wide, state = UNet2DConditionModel.from_config(config | changes), unet.state_dict()
     for key in ("conv_in.weight", "conv_out.weight", "conv_out.bias"):
         narrow = state[key]
         state[key] = narrow.new_zeros(wide.get_parameter(key).shape)
