@@ -47,8 +47,10 @@ class SmallUNet:
     Attributes:
         channels: of the latents.
         heads: of every level.
+        head_width: of heads, in the place of their number; 0 goes by the number.
         depths: transformers of every level, see :class:`UNetLayout`.
-        told_size: whether it is told words and a picture's size beside the time, as SDXL's is.
+        told_size: whether it is told words and a picture's size beside the time, as SDXL's is; latents are then of
+            SDXL's autoencoder.
     """
 
     widths: tuple[int, ...] = (64, 64, 64, 64)
@@ -57,6 +59,7 @@ class SmallUNet:
     context_dim: int = 64
     channels: int = 4
     heads: int = 8
+    head_width: int = 0
     depths: tuple[int, ...] = ()
     told_size: bool = False
 
@@ -74,7 +77,8 @@ class SmallUNet:
             depths=self.depths,
             vector_dim=VECTOR if self.told_size else 0,
         )
-        return small_unet(layout, seed, replace(family, heads=Heads(number=self.heads)))
+        heads = Heads(width=self.head_width) if self.head_width else Heads(number=self.heads)
+        return small_unet(layout, seed, replace(family, heads=heads))
 
 
 @dataclass(frozen=True)
