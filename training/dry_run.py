@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import costs
 from .costs import GIB, GPUS, gpu_hours, lasting_memory
@@ -22,7 +22,7 @@ from .draws import Draws
 from .errors import TrainingError, concluded
 from .examples import Examples, collate, on_device
 from .methods.base import Method
-from .operations import counted
+from .operations import Work, counted
 from .published_unets import SIZES
 from .recipe import Recipe, read_recipe
 from .stand_ins import people_for, stand_in
@@ -48,7 +48,7 @@ class Cost:
         losses: of both steps.
         moved, tensors: of the trained tensors those that changed, and all.
         seconds: of the second step.
-        operations: of a step on pictures of the recipe's size.
+        work: of a step on pictures of the recipe's size, in single precision.
         before, peak: memory of the process before the second step and at most in it, in bytes; 0 where not known.
     """
 
@@ -61,7 +61,7 @@ class Cost:
     moved: int
     tensors: int
     seconds: float
-    operations: int
+    work: Work
     before: int
     peak: int
 
@@ -112,16 +112,17 @@ def dry_run(
         method = stand_in(recipe, base).train()
     trained = sum(weight.numel() for weight in method.trained())
     frozen = sum(weight.numel() for weight in method.parameters()) - trained
-    operations = counted(lambda: _loss(recipe, method, size, 0, torch.device("meta")).backward())
+    work = counted(lambda: _loss(method, *_drawn(recipe, method, size, 0, "meta")).backward(), method)
     dtype, adam, how = _fitting(trained, frozen, free)
     with _of_type(dtype):
-        method = stand_in(recipe, base).train()
+        method = _norms_in_single(stand_in(recipe, base).train())
     shown, weights, losses = pictures or size, method.trained(), []
     moving = costs.Fingerprints(weights)
 
     def step() -> None:
+        given = _drawn(recipe, method, shown, len(losses))
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            loss = _loss(recipe, method, shown, len(losses))
+            loss = _loss(method, *given)
         loss.backward()
         losses.append(float(loss.detach()))
 
@@ -133,17 +134,20 @@ def dry_run(
     if not all(map(math.isfinite, losses)):
         raise TrainingError(f"The loss is not of numbers: {losses}.")
     moved, memories = moving.moved(), (peak.before, peak.most)
-    return Cost(size, shown, trained, frozen, how, tuple(losses), moved, len(weights), seconds, operations, *memories)
+    return Cost(size, shown, trained, frozen, how, tuple(losses), moved, len(weights), seconds, work, *memories)
 
 
-def _loss(
-    recipe: Recipe, method: Method, size: tuple[int, int], number: int, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Of a source and its targets."""
+def _drawn(
+    recipe: Recipe, method: Method, size: tuple[int, int], number: int, device: str = "cpu"
+) -> tuple[dict[str, Tensor], Draws]:
+    """A batch of one source and its targets, and what is drawn for it."""
     people, data = people_for(recipe, method, size), recipe.data
     examples = Examples(method, people, recipe.seed, targets=data.targets, drawn=data.drawn)
     batch = on_device(collate([examples[number]]), torch.device(device))
-    draws = Draws(recipe.seed, [number] * len(batch.pop("number")), number, device)
+    return batch, Draws(recipe.seed, [number] * len(batch.pop("number")), number, device)
+
+
+def _loss(method: Method, batch: dict[str, Tensor], draws: Draws) -> Tensor:
     return sum(method(batch, draws).values())
 
 
@@ -161,6 +165,14 @@ def _fitting(trained: int, frozen: int, free: float) -> tuple[torch.dtype, bool,
     )
 
 
+def _norms_in_single(method: Method) -> Method:
+    """With norms in single precision, which are given either."""
+    for module in method.modules():
+        if isinstance(module, nn.GroupNorm | nn.LayerNorm):
+            module.float()
+    return method
+
+
 @contextmanager
 def _of_type(dtype: torch.dtype) -> Iterator[None]:
     """Within the block, networks are made in this precision."""
@@ -176,25 +188,23 @@ def told(recipe: Recipe, cost: Cost, processes: int, gpu: str, share: float) -> 
     """A cost in words, and what the recipe's whole run can be expected to take."""
     sources = recipe.sources
     each = -(-sources // (processes * recipe.accumulate))
-    area = math.prod(cost.size) / math.prod(cost.shown)
-    step = area * max(0, cost.peak - cost.before)
     lasting = lasting_memory(cost.trained, cost.frozen, recipe.ema > 0)
-    operations = cost.operations * sources * recipe.steps
+    operations = cost.work.operations * sources * recipe.steps
     hours = gpu_hours(operations, gpu, share)
     group = f"a source and {recipe.data.targets} target{'s' * (recipe.data.targets > 1)}"
     height, width = cost.size
-    shown = "" if area == 1 else f", pictures of {cost.shown[0]}×{cost.shown[1]}"
-    scaled = "" if area == 1 else f", {area:.1f} times as large as here as the pictures are"
+    shown = "" if cost.size == cost.shown else f", pictures of {cost.shown[0]}×{cost.shown[1]}"
     average = ", the average" if recipe.ema else ""
     lines = [
         f"{recipe.method}, {height}×{width}: {cost.trained:,} numbers trained, {cost.frozen:,} frozen",
-        f"{group} take {cost.operations / 1e12:.2f} TFLOP, counted, what is computed twice included",
+        f"{group} take {cost.work.operations / 1e12:.3g} TFLOP, what is computed twice included, and beside weights at "
+        f"most {cost.work.memory / GIB:.2g} GiB in single precision: counted",
         f"two steps of {group}{shown}, no condition dropped: {cost.how}",
         f"  losses {', '.join(f'{loss:.4f}' for loss in cost.losses)}; {cost.moved} of {cost.tensors} tensors moved",
         f"  {cost.seconds:.1f} s the second; {cost.before / GIB:.1f} GiB before it, {cost.peak / GIB:.1f} at most",
         f"estimate for {processes} {gpu} and a batch of {recipe.batch}, which is {each} × {group} on each at a time:",
-        f"  memory of each {(lasting + each * step) / GIB:.0f} GiB: {lasting / GIB:.1f} of weights, gradients, AdamW's "
-        f"moments{average} and half-precision copies, and {each} × {step / GIB:.1f} of a step{scaled}",
+        f"  memory of each at most {(lasting + each * cost.work.memory) / GIB:.0f} GiB: {lasting / GIB:.1f} of "
+        f"weights, gradients, AdamW's moments{average} and half-precision copies, and {each} times what is counted above",
         f"  {recipe.steps:,} steps are {operations / 1e18:.2f} EFLOP: {hours:.0f} GPU hours, should {share:.0%} of "
         f"{GPUS[gpu]:g} TFLOPS be reached, in {hours / processes:.0f} hours",
     ]

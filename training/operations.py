@@ -1,11 +1,14 @@
-"""Floating-point operations of any work on the meta device, where tensors have shapes and no numbers."""
+"""Operations and memory of any work on the meta device, where tensors have shapes and no numbers."""
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
@@ -27,15 +30,32 @@ COUNTS: dict[Any, Callable[..., int]] = {
 }
 
 
+class Work(NamedTuple):
+    """What some work is.
+
+    Attributes:
+        operations: of matrix products, convolutions and attention, forward and backward; a product and its sum are two.
+        memory: bytes of what it made that were there at once, at most.
+    """
+
+    operations: int
+    memory: int
+
+
 class _Counter(TorchDispatchMode):
     """Counts; and supposes what cannot be known without numbers: what is asked is true, and so of every row.
 
     torch's own counter follows modules, which it cannot where a gradient is taken inside a forward pass.
+
+    Args:
+        known: tensors that were there before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Iterable[Tensor]) -> None:
         super().__init__()
-        self.operations = 0
+        self.operations = self.memory = self._now = 0
+        self._known = {tensor.untyped_storage()._cdata for tensor in known}
+        self._there: dict[int, tuple[weakref.ref, int]] = {}
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
@@ -50,7 +70,22 @@ class _Counter(TorchDispatchMode):
         count = COUNTS.get(function.overloadpacket)
         if count is not None:
             self.operations += count(*arguments, **options, out_val=result)
+        for made in tree_leaves(result):
+            if isinstance(made, Tensor) and made.is_meta:
+                self._take(made.untyped_storage())
         return result
+
+    def _take(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._known or key in self._there:
+            return
+        size = storage.nbytes()
+        self._there[key] = weakref.ref(storage, functools.partial(self._let_go, key)), size
+        self._now += size
+        self.memory = max(self.memory, self._now)
+
+    def _let_go(self, key: int, gone: weakref.ref) -> None:
+        self._now -= self._there.pop(key)[1]
 
 
 def _places(index: Tensor | None) -> list[Tensor | None]:
@@ -60,11 +95,22 @@ def _places(index: Tensor | None) -> list[Tensor | None]:
     return [index.new_empty(index.numel(), dtype=torch.int64) for _ in range(index.ndim)]
 
 
-def counted(work: Callable[[], Any]) -> int:
-    """Operations of matrix products, convolutions and attention, forward and backward; a product and its sum are two.
+def counted(work: Callable[[], Any], network: nn.Module) -> Work:
+    """What some work on a network is; of what gradient checkpointing computes twice, twice the operations.
 
-    What gradient checkpointing computes twice counts twice.
+    Gradients of weights are let go of as they come, so that they are no part of the memory.
     """
-    with _Counter() as counter:
-        work()
-    return counter.operations
+    handles = [
+        weight.register_post_accumulate_grad_hook(_forget) for weight in network.parameters() if weight.requires_grad
+    ]
+    try:
+        with _Counter([*network.parameters(), *network.buffers()]) as counter:
+            work()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Work(counter.operations, counter.memory)
+
+
+def _forget(weight: Tensor) -> None:
+    weight.grad = None

@@ -131,7 +131,7 @@ def _words(width: int) -> Words:
         hidden_size=width,
         intermediate_size=4 * width,
         num_hidden_layers=12 if width == COMMON["clip"] else 23,
-        num_attention_heads=width // 64,
+        num_attention_heads=max(1, width // 64),
     )
     return _Spoken(CLIPTextModel(config).eval().requires_grad_(False), None)
 
