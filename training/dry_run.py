@@ -204,7 +204,7 @@ def told(recipe: Recipe, cost: Cost, processes: int, gpu: str, share: float) -> 
         f"  {cost.seconds:.1f} s the second; {cost.before / GIB:.1f} GiB before it, {cost.peak / GIB:.1f} at most",
         f"estimate for {processes} {gpu} and a batch of {recipe.batch}, which is {each} × {group} on each at a time:",
         f"  memory of each at most {(lasting + each * cost.work.memory) / GIB:.0f} GiB: {lasting / GIB:.1f} of "
-        f"weights, gradients, AdamW's moments{average} and half-precision copies, and {each} times what is counted above",
+        f"weights, gradients, AdamW's moments{average} and half-precision copies, and {each} times the above",
         f"  {recipe.steps:,} steps are {operations / 1e18:.2f} EFLOP: {hours:.0f} GPU hours, should {share:.0%} of "
         f"{GPUS[gpu]:g} TFLOPS be reached, in {hours / processes:.0f} hours",
     ]
