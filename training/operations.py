@@ -2,32 +2,18 @@
 
 import functools
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
-
-
-def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> int:
-    return sdpa_flop_count(query.shape, key.shape, value.shape)
-
-
-def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> int:
-    return sdpa_backward_flop_count(gradient.shape, query.shape, key.shape, value.shape)
-
-
-#: torch's own counts, and of processors' attention, which they lack.
-COUNTS: dict[Any, Callable[..., int]] = {
-    **flop_registry,
-    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-}
 
 
 class Work(NamedTuple):
@@ -67,7 +53,7 @@ class _Counter(TorchDispatchMode):
         if function is aten.index.Tensor:
             arguments = (first, [each for place in arguments[1] for each in _places(place)])
         result = function(*arguments, **options)
-        count = COUNTS.get(function.overloadpacket)
+        count = flop_registry.get(function.overloadpacket)
         if count is not None:
             self.operations += count(*arguments, **options, out_val=result)
         for made in tree_leaves(result):
@@ -88,6 +74,44 @@ class _Counter(TorchDispatchMode):
         self._now -= self._there.pop(key)[1]
 
 
+class _Fused(torch.autograd.Function):
+    """Attention as fused kernels do it, which keep what they are given and no square of it."""
+
+    @staticmethod
+    def forward(context, counter: _Counter, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        made = query.new_empty(*query.shape[:-1], value.shape[-1])
+        context.save_for_backward(query, key, value, made)
+        context.counter = counter
+        counter.operations += sdpa_flop_count(query.shape, key.shape, value.shape)
+        return made
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
+        *given, _ = context.saved_tensors
+        context.counter.operations += sdpa_backward_flop_count(gradient.shape, *(each.shape for each in given))
+        return None, *(torch.empty_like(each) for each in given)
+
+
+@contextmanager
+def _fused(counter: _Counter) -> Iterator[None]:
+    """Within the block torch's attention is fused, which without numbers it is not.
+
+    A mode of torch's own would be off in the backward pass, in which checkpointed layers run again.
+    """
+    plain = functional.scaled_dot_product_attention
+
+    def attention(query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> Tensor:
+        if query.is_meta:
+            return _Fused.apply(counter, query, key, value)
+        return plain(query, key, value, *rest, **options)
+
+    functional.scaled_dot_product_attention = attention
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = plain
+
+
 def _places(index: Tensor | None) -> list[Tensor | None]:
     """A mask without numbers as the numbers of its places."""
     if index is None or not index.is_meta or index.dtype != torch.bool:
@@ -104,7 +128,7 @@ def counted(work: Callable[[], Any], network: nn.Module) -> Work:
         weight.register_post_accumulate_grad_hook(_forget) for weight in network.parameters() if weight.requires_grad
     ]
     try:
-        with _Counter([*network.parameters(), *network.buffers()]) as counter:
+        with _Counter([*network.parameters(), *network.buffers()]) as counter, _fused(counter):
             work()
     finally:
         for handle in handles:
