@@ -29,7 +29,7 @@ SMALL = {
     "pcdms_refining": {"base": UNET, "hidden": 16},
     "reposedm": {"base": UNET, "features": 16, "hidden": 16, "field": 0.0},
     "reposesd": {"base": UNET, "field": 0.0},
-    "imagpose": {"base": UNET},
+    "imagpose": {"base": UNET, "autoencoder": None},
 }
 PAPERS = sorted(file.stem for file in RECIPES.glob("paper_*.yaml"))
 
@@ -61,7 +61,7 @@ class TestSizes:
 
     @pytest.mark.parametrize("size", [(128, 64), (256, 192)])
     def test_tiles_of_every_size_train(self, size):
-        cost = dry_run.dry_run(small("paper_imagpose_text", size, autoencoder=None))
+        cost = dry_run.dry_run(small("paper_imagpose_text", size))
         assert cost.moved > 0.9 * cost.tensors
 
     def test_a_tile_that_levels_cannot_halve_is_a_sentence(self):
