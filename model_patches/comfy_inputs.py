@@ -17,14 +17,18 @@ from .comfy_host import KEY, Extra
 from .comfy_run import check_rows
 from .conditions import Shared
 from .errors import PatchError, said_by
+from .unet_layout import VECTOR
 
 #: The entry of a conditioning's dictionary that holds :class:`Inputs`; and our features among the host's conds.
 INPUTS, FEATURES = f"{KEY}_inputs", f"{KEY}_features"
+#: Of SDXL's pooled text.
+POOLED = 1280
 
 
 def takes_inputs(unet_config: dict[str, Any]) -> bool:
-    """Whether a UNet of the host wants more than a noisy latent and its context."""
-    return unet_config["in_channels"] > unet_config["out_channels"] or bool(unet_config.get("adm_in_channels"))
+    """Whether a UNet of the host wants more than a noisy latent, its context, and what SDXL is told of sizes."""
+    vector = unet_config.get("adm_in_channels") or VECTOR
+    return unet_config["in_channels"] > unet_config["out_channels"] or vector != VECTOR
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +116,17 @@ class ModelWithInputs(comfy.model_base.BaseModel):
         if features is not None:
             transformer_options = _adding(transformer_options, features)
         return super().apply_model(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+
+
+class XLWithInputs(ModelWithInputs, comfy.model_base.SDXL):
+    """SDXL with :class:`Inputs`; what it is told beside the time is no text and the latent's size, uncropped."""
+
+    def encode_adm(self, **kwargs):
+        return super().encode_adm(**{"pooled_output": torch.zeros(1, POOLED)} | kwargs)
+
+    def _vector(self, inputs: Inputs, noise: Tensor) -> Tensor:
+        height, width = (8 * side for side in noise.shape[-2:])
+        return self.encode_adm(width=width, height=height, device=noise.device)
 
 
 def _fitting(given: Tensor, noise: Tensor, what: str) -> Tensor:

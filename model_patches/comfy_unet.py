@@ -11,7 +11,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from .comfy_inputs import ModelWithInputs, takes_inputs
+from .comfy_inputs import ModelWithInputs, XLWithInputs, takes_inputs
 from .comfy_latents import latents_of
 from .comfy_networks import host_patcher
 from .unet_family import UNetFamily
@@ -28,10 +28,14 @@ _PREDICTIONS = {
 class _OfFamily:
     """A configuration of the host that predicts, and is sampled, as a family says."""
 
+    model_with_inputs = ModelWithInputs
+
     def __init__(self, unet_config: dict[str, Any], family: UNetFamily) -> None:
         super().__init__(unet_config)
         self.family = family
-        self.latent_format = latents_of(unet_config["out_channels"])
+        # SDXL's own latents are of four channels too, and of another scale.
+        if family.generation != "XL" or unet_config["out_channels"] != self.latent_format.latent_channels:
+            self.latent_format = latents_of(unet_config["out_channels"])
         schedule = family.schedule
         self.sampling_settings |= {
             "beta_schedule": _BETAS[schedule.betas],
@@ -45,7 +49,7 @@ class _OfFamily:
 
     def get_model(self, state_dict, prefix="", device=None):
         if takes_inputs(self.unet_config):
-            return ModelWithInputs(self, self.model_type(state_dict, prefix), device)
+            return self.model_with_inputs(self, self.model_type(state_dict, prefix), device)
         return super().get_model(state_dict, prefix, device)
 
     def inpaint_model(self):
@@ -61,7 +65,13 @@ class StableDiffusion2(_OfFamily, comfy.supported_models.SD20):
     """Families of the second, whose attention is computed in single precision."""
 
 
-_GENERATIONS = {1: StableDiffusion1, 2: StableDiffusion2}
+class StableDiffusionXL(_OfFamily, comfy.supported_models.SDXL):
+    """Families on SDXL's UNet, with its own latents."""
+
+    model_with_inputs = XLWithInputs
+
+
+_GENERATIONS = {1: StableDiffusion1, 2: StableDiffusion2, "XL": StableDiffusionXL}
 
 
 def host_model(config_class: Callable[[dict[str, Any]], Any], unet_config: dict[str, Any], dtype: torch.dtype) -> Any:
@@ -95,6 +105,7 @@ def load_unet(
         PatchError: keys are missing, or there are others.
     """
     layout = complete_layout(state, name, family, headless)
+    family = family.seen_in(state)
     config, config_class = unet_config(layout, family), _GENERATIONS[family.generation]
     names = comfy.utils.unet_to_diffusers(config)
     weights = {key: tensor for key, tensor in state.items() if not family.has_extra(key)}
@@ -117,8 +128,10 @@ def load_unet(
 
 def unet_config(layout: UNetLayout, family: UNetFamily) -> dict[str, Any]:
     """Arguments of the host's ``UNetModel``."""
-    levels, depths = len(layout.widths), [int(attends) for attends in layout.attends]
-    classes = {"num_classes": "sequential"} if layout.class_dim else {}
+    levels = len(layout.widths)
+    depths = [layout.depth(level) if attends else 0 for level, attends in enumerate(layout.attends)]
+    vector = layout.class_dim or layout.vector_dim
+    classes = {"num_classes": "sequential"} if vector else {}
     return classes | {
         "image_size": 32,
         "in_channels": layout.in_channels,
@@ -127,13 +140,13 @@ def unet_config(layout: UNetLayout, family: UNetFamily) -> dict[str, Any]:
         "channel_mult": [width // layout.widths[0] for width in layout.widths],
         "num_res_blocks": [layout.layers] * levels,
         "transformer_depth": [depth for depth in depths for _ in range(layout.layers)],
-        "transformer_depth_middle": 1,
+        "transformer_depth_middle": layout.depth(-1),
         "transformer_depth_output": [depth for depth in depths for _ in range(layout.layers + 1)],
         "context_dim": layout.context_dim,
         "use_linear_in_transformer": layout.linear,
         "use_spatial_transformer": True,
         "use_temporal_attention": False,
-        "adm_in_channels": layout.class_dim or None,
+        "adm_in_channels": vector or None,
         "num_heads": family.heads.number or -1,
         "num_head_channels": family.heads.width or -1,
         "legacy": False,

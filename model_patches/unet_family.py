@@ -4,7 +4,7 @@ A :class:`~.unet_layout.UNetLayout` is read off the weights; a family is said by
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,6 +12,8 @@ from .errors import PatchError
 
 #: Keys of a weight file's header that say how its UNets' heads are cut, where not as their family has it.
 HEADS_KEY, HEAD_WIDTH_KEY = "mannequin.heads", "mannequin.head_width"
+#: How keys of what only SDXL has begin: it is told pooled text and a picture's size.
+SIZE = "add_embedding."
 #: GroupNorm's groups in every Stable Diffusion.
 GROUPS = 32
 
@@ -107,7 +109,7 @@ class UNetFamily:
     extra: layers that may be in it besides.
     """
 
-    generation: Literal[1, 2] = 1
+    generation: Literal[1, 2, "XL"] = 1
     heads: Heads = field(default_factory=lambda: Heads(number=8))
     prediction: Literal["epsilon", "v_prediction"] = "epsilon"
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
@@ -123,7 +125,11 @@ class UNetFamily:
     @property
     def title(self) -> str:
         """For sentences."""
-        return f"Stable Diffusion {self.generation}.x"
+        return "Stable Diffusion XL" if self.generation == "XL" else f"Stable Diffusion {self.generation}.x"
+
+    def seen_in(self, state: Collection[str]) -> "UNetFamily":
+        """The family of weights with these keys: SDXL, whatever a method began with, where they embed a size."""
+        return replace(self, generation="XL") if any(key.startswith(SIZE) for key in state) else self
 
     def has_extra(self, key: str) -> bool:
         """Whether a key belongs to the layers that may be in a UNet besides Stable Diffusion's."""

@@ -15,6 +15,9 @@ from .unet_family import GROUPS, UNetFamily
 #: Keys of the UNet's head, which a network that is only looked at does not need.
 HEAD = ("conv_norm_out.weight", "conv_norm_out.bias", "conv_out.weight", "conv_out.bias")
 
+#: What SDXL is told beside the time: a pooled text 1280 wide, and six numbers of sizes, each 256 wide.
+VECTOR = 1280 + 6 * 256
+
 Shape = tuple[int, ...]
 
 
@@ -31,6 +34,9 @@ class UNetLayout:
         in_channels: of what goes in: the latent, and whatever is concatenated with it.
         out_channels: of what comes out: the latent, and a variance where that is learned.
         class_dim: width of the vector that is added to the time embedding; 0 without one.
+        depths: transformers behind one another in every level that attends; the middle has the last level's. Empty
+            where there is one everywhere.
+        vector_dim: width of the pooled text and the sizes that SDXL is told; 0 for the others.
     """
 
     widths: tuple[int, ...]
@@ -41,6 +47,8 @@ class UNetLayout:
     in_channels: int
     out_channels: int = 4
     class_dim: int = 0
+    depths: tuple[int, ...] = ()
+    vector_dim: int = 0
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> "UNetLayout":
@@ -52,7 +60,9 @@ class UNetLayout:
         levels = range(len({key.split(".")[1] for key in state if key.startswith("down_blocks.")}))
         middle = "mid_block.attentions.0"
         in_channels = state["conv_in.weight"].shape[1]
-        classes = state.get("class_embedding.linear_1.weight")
+        classes, vector = (state.get(f"{name}_embedding.linear_1.weight") for name in ("class", "add"))
+        attentions = (*(f"down_blocks.{level}.attentions.0" for level in levels[:-1]), middle)
+        depths = tuple(max(1, _transformers(state, name)) for name in attentions)
         return cls(
             tuple(state[f"down_blocks.{level}.resnets.0.conv1.weight"].shape[0] for level in levels),
             tuple(f"down_blocks.{level}.attentions.0.norm.weight" in state for level in levels),
@@ -63,7 +73,13 @@ class UNetLayout:
             # Without its head a UNet is only looked at, and nothing comes out.
             state["conv_out.weight"].shape[0] if "conv_out.weight" in state else in_channels,
             0 if classes is None else classes.shape[1],
+            depths if max(depths) > 1 else (),
+            0 if vector is None else vector.shape[1],
         )
+
+    def depth(self, level: int) -> int:
+        """Transformers behind one another in a level, should it attend; of the last, the middle's."""
+        return self.depths[level] if self.depths else 1
 
     def shapes(self) -> dict[str, Shape]:
         """Every key and its shape, the head included."""
@@ -77,9 +93,12 @@ class UNetLayout:
         if self.class_dim:
             yield from _layer("class_embedding.linear_1", (4 * first, self.class_dim))
             yield from _layer("class_embedding.linear_2", (4 * first, 4 * first))
+        if self.vector_dim:
+            yield from _layer("add_embedding.linear_1", (4 * first, self.vector_dim))
+            yield from _layer("add_embedding.linear_2", (4 * first, 4 * first))
         yield from self._down()
         yield from self._resnet("mid_block.resnets.0", last, last)
-        yield from self._transformer("mid_block.attentions.0", last)
+        yield from self._transformer("mid_block.attentions.0", last, self.depth(-1))
         yield from self._resnet("mid_block.resnets.1", last, last)
         yield from self._up()
         yield from _norm("conv_norm_out", first)
@@ -92,7 +111,7 @@ class UNetLayout:
             for layer in range(self.layers):
                 yield from self._resnet(f"{block}.resnets.{layer}", before if layer == 0 else width, width)
                 if self.attends[level]:
-                    yield from self._transformer(f"{block}.attentions.{layer}", width)
+                    yield from self._transformer(f"{block}.attentions.{layer}", width, self.depth(level))
             if level < len(self.widths) - 1:
                 yield from _layer(f"{block}.downsamplers.0.conv", (width, width, 3, 3))
             before = width
@@ -106,7 +125,7 @@ class UNetLayout:
                 skip = width if layer < self.layers else self.widths[max(level - 1, 0)]
                 yield from self._resnet(f"{block}.resnets.{layer}", (before if layer == 0 else width) + skip, width)
                 if self.attends[level]:
-                    yield from self._transformer(f"{block}.attentions.{layer}", width)
+                    yield from self._transformer(f"{block}.attentions.{layer}", width, self.depth(level))
             if level > 0:
                 yield from _layer(f"{block}.upsamplers.0.conv", (width, width, 3, 3))
             before = width
@@ -120,12 +139,17 @@ class UNetLayout:
         if narrow != wide:
             yield from _layer(f"{name}.conv_shortcut", (wide, narrow, 1, 1))
 
-    def _transformer(self, name: str, width: int) -> Iterator[tuple[str, Shape]]:
+    def _transformer(self, name: str, width: int, depth: int) -> Iterator[tuple[str, Shape]]:
         square = (width, width)
         entrance = square if self.linear else (*square, 1, 1)
-        block = f"{name}.transformer_blocks.0"
         yield from _norm(f"{name}.norm", width)
         yield from _layer(f"{name}.proj_in", entrance)
+        for index in range(depth):
+            yield from self._block(f"{name}.transformer_blocks.{index}", width)
+        yield from _layer(f"{name}.proj_out", entrance)
+
+    def _block(self, block: str, width: int) -> Iterator[tuple[str, Shape]]:
+        square = (width, width)
         for norm in ("norm1", "norm2", "norm3"):
             yield from _norm(f"{block}.{norm}", width)
         for attention, context in (("attn1", width), ("attn2", self.context_dim)):
@@ -135,7 +159,12 @@ class UNetLayout:
             yield from _layer(f"{block}.{attention}.to_out.0", square)
         yield from _layer(f"{block}.ff.net.0.proj", (8 * width, width))
         yield from _layer(f"{block}.ff.net.2", (width, 4 * width))
-        yield from _layer(f"{name}.proj_out", entrance)
+
+
+def _transformers(state: Mapping[str, Tensor], attention: str) -> int:
+    """How many transformers stand behind one another in an attention."""
+    prefix = f"{attention}.transformer_blocks."
+    return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})
 
 
 def _layer(name: str, shape: Shape) -> Iterator[tuple[str, Shape]]:
@@ -156,6 +185,7 @@ def check_unet(state: Mapping[str, Tensor], family: UNetFamily, headless: bool =
     Raises:
         ValueError: says which keys are missing, unexpected or of another shape, or why its widths are no UNet's.
     """
+    family = family.seen_in(state)
     found = {key: tuple(tensor.shape) for key, tensor in state.items() if not family.has_extra(key)}
     try:
         layout = UNetLayout.of(state)
@@ -214,4 +244,4 @@ def complete_layout(state: Mapping[str, Tensor], name: str, family: UNetFamily, 
     try:
         return check_unet(state, family, headless)
     except ValueError as error:
-        raise PatchError(f"{name} is no complete UNet of {family.title}: {error}.") from error
+        raise PatchError(f"{name} is no complete UNet of {family.seen_in(state).title}: {error}.") from error

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import comfy.utils
 import folder_paths
-import safetensors.torch
 from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
 from ..model_patches.errors import PatchError
@@ -162,4 +162,4 @@ def read_tensors(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, st
 def _read_whole(path: Path) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
-    return safetensors.torch.load(content), json.loads(content[8 : 8 + length]).get(METADATA)
+    return load(content), json.loads(content[8 : 8 + length]).get(METADATA)

@@ -26,6 +26,8 @@ from training.methods.truepose import TruePoseOptions
 from training.recipe import Data, Optimiser, Recipe
 
 UNET = SmallUNet((32, 32), (True, False), 1, REGION_DIM)
+#: SDXL's layout: no attention at the finest level, several transformers behind one another, heads of one width.
+XL = SmallUNet((32, 64), (False, True), 1, REGION_DIM, depths=(1, 2), told_size=True, head_width=32)
 FACE = ResamplerShape(FACE_DIM, 32, 32, 4, 1, 4, 64, REGION_DIM)
 STAGE = {"base": UNET, "dino_dim": DINO_DIM, "hidden": 16, "correspondence": 0.3, "background": 0.5}
 ALIGNED = {

@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import comfy.model_base
 import comfy.sd
 import comfy.utils
 import numpy as np
@@ -24,7 +25,7 @@ from mannequin.nodes.imagpose import MannequinJointViews, MannequinSplitViews
 from mannequin.nodes.imagpose_conditioning import MannequinIMAGPoseConditioning
 from safetensors.torch import load_file, save_file
 from small import APPLY
-from small_methods import OPTIONS, UNET, VIEWS, recipe
+from small_methods import OPTIONS, UNET, VIEWS, XL, recipe
 from training_people import NoiseViews
 
 from training.ablations import ABLATIONS
@@ -473,18 +474,20 @@ HOSTS = {
     "usual": {},
     "demo": {"base": replace(UNET, channels=16, heads=2)},
     "paper": {"schedule": EPSILON, "sampling": EPSILON, "cva": AFTER_ATTENTION},
+    "SDXL": {"base": XL},
 }
 
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_one_picture_of_one_noise_in_both_hosts(tmp_path, name):
     changes = HOSTS[name]
-    channels = changes["base"].channels if "base" in changes else 4
+    channels = changes.get("base", UNET).channels
     file = trained(tmp_path, NoiseViews(channels=channels), **changes)
     method = load_method(file)
     state, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
     model, imagpose = load_weights(IMAGPOSE_MODEL, state, "imagpose", metadata)
-    assert {block.attn1.heads for block in blocks_in_comfy(model).values()} == {2 if name == "demo" else 8}
+    assert {block.attn1.heads for block in blocks_in_comfy(model).values()} == {2 if name in ("demo", "SDXL") else 8}
+    assert isinstance(model.model, comfy.model_base.SDXL) == (name == "SDXL")
     for modules in (method.modules_, imagpose.model):
         awake(modules)
     people = NoiseViews(channels=channels)

@@ -416,6 +416,14 @@ class TestVariance:
         expected = [float(value) / math.log(2) for value in (divergence, likelihood)]
         assert bound.tolist() == pytest.approx(expected, rel=1e-3)
 
+    def test_under_autocast_it_is_the_same_loss(self):
+        method = method_of(learned_variance=True, field=0.0)
+        batch = read_pairs(method, [pair()])
+        exact = float(method(batch, Draws(0, [0], 0))["variance"].detach())
+        with torch.autocast("cpu", torch.bfloat16):
+            half = float(method(batch, Draws(0, [0], 0))["variance"].detach())
+        assert half == pytest.approx(exact, rel=0.05)
+
     def test_it_teaches_the_variance_alone(self):
         method = method_of(learned_variance=True, field=0.0)
         batch = read_pairs(method, [pair()])

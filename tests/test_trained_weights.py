@@ -20,9 +20,10 @@ from mannequin.model_patches.errors import PatchError
 from mannequin.model_patches.scope import Scope
 from mannequin.model_patches.weight_kinds.mcld import MCLD_MODEL
 from mannequin.model_patches.weight_kinds.truepose import TRUEPOSE, TRUEPOSE_MODEL
+from mannequin.nodes.conditioning import MannequinConditioning
 from mannequin.nodes.mcld import MannequinApplyPoseGuider
-from small_methods import recipe
-from training_people import REGION_DIM, NoisePeople
+from small_methods import XL, recipe
+from training_people import NoisePeople
 
 from training.loop import Run
 from training.objectives import Schedule
@@ -52,7 +53,10 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         begun = recipe(folder / "truepose_16", "truepose")
         wide = replace(begun.options, base=replace(begun.options.base, channels=16, heads=2))
         Run(replace(begun, steps=2, options=wide), NoisePeople(channels=16)).train()
-    names = ("autoencoder", "autoencoder_16", "truepose", "truepose_v", "truepose_16", "mcld", "mcld_lookup")
+        begun = recipe(folder / "truepose_xl", "truepose")
+        Run(replace(begun, steps=2, options=replace(begun.options, base=XL)), people).train()
+    names = ("autoencoder", "autoencoder_16", "truepose", "truepose_v", "truepose_16", "truepose_xl")
+    names = (*names, "mcld", "mcld_lookup")
     return {name: folder / name / "weights.safetensors" for name in names}
 
 
@@ -63,11 +67,11 @@ def batch_of(method) -> dict[str, torch.Tensor]:
 
 
 def in_comfy(model, noise: torch.Tensor) -> torch.Tensor:
-    context = [[torch.zeros(1, 1, REGION_DIM), {}]]
+    context = MannequinConditioning.execute(model).result[0]
     return sampled(model, context, context, noise, GUIDANCE)
 
 
-@pytest.mark.parametrize("name", ["truepose", "truepose_v", "truepose_16"])
+@pytest.mark.parametrize("name", ["truepose", "truepose_v", "truepose_16", "truepose_xl"])
 def test_truepose_in_both_hosts(runs, name):
     autoencoder = runs["autoencoder_16" if name == "truepose_16" else "autoencoder"]
     predictor = load_predictor(runs[name], autoencoder)
@@ -75,7 +79,10 @@ def test_truepose_in_both_hosts(runs, name):
     state, metadata = comfy.utils.load_torch_file(str(runs[name]), return_metadata=True)
     target, source, modules = load_weights(TRUEPOSE_MODEL, state, "x", metadata)
     heads = {block.attn1.heads for unet in (target, source) for block in transformer_blocks(unet).values()}
-    assert heads == {2 if name == "truepose_16" else 8}
+    assert heads == {"truepose_16": {2}, "truepose_xl": {2}}.get(name, {8})
+    xl = name == "truepose_xl"
+    assert [type(unet.model).__name__ for unet in (target, source)] == ["SDXL" if xl else "BaseModel"] * 2
+    assert target.get_model_object("latent_format").scale_factor == (0.13025 if xl else 0.18215)
 
     noise = torch.randn(batch["target_latent"].shape, generator=torch.Generator().manual_seed(0))
     ours = method.sample(batch, begun(target, noise), STEPS, GUIDANCE)
@@ -91,10 +98,13 @@ def test_truepose_in_both_hosts(runs, name):
     patched = apply_condition(patched, caa, net, "all", scope, modules)
     theirs = in_comfy(patched, noise)
     assert float((ours - theirs).abs().max()) < 1e-3
+    assert float((in_comfy(target, noise) - theirs).abs().max()) > 1e-2
+    if xl:
+        # The autoencoder here is of the others' scale.
+        return
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(autoencoder)), dtype=torch.float32)
     shown = vae.decode(target.model.process_latent_out(theirs)).movedim(-1, 1) * 2 - 1
     assert float((predictor.autoencoder.decode(ours).clamp(-1, 1) - shown).abs().max()) < 1e-3
-    assert float((in_comfy(target, noise) - theirs).abs().max()) > 1e-2
 
 
 @pytest.mark.parametrize("name", ["mcld", "mcld_lookup"])

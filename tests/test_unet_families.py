@@ -18,7 +18,7 @@ from mannequin.model_patches.unet_family import (
     NoiseSchedule,
     UNetFamily,
 )
-from mannequin.model_patches.unet_layout import UNetLayout, check_unet
+from mannequin.model_patches.unet_layout import VECTOR, UNetLayout, check_unet
 from small import difference, random
 
 from training.errors import TrainingError
@@ -34,6 +34,8 @@ FOUR_HEADS = SD1.stated_in({"mannequin.heads": "4"})
 
 SMALL = UNetLayout((64, 128, 128), (True, True, False), 1, 48, linear=False, in_channels=4)
 SMALL_2 = replace(SMALL, linear=True)
+XL = replace(SD1, generation="XL", heads=Heads(width=32))
+SMALL_XL = UNetLayout((32, 64, 128), (False, True, True), 2, 48, True, 4, depths=(1, 2, 3), vector_dim=VECTOR)
 UNETS = {
     "SD1": (SD1, SMALL),
     "SD1, zero terminal SNR": (SD1_ZERO_SNR, SMALL),
@@ -42,6 +44,8 @@ UNETS = {
     "PCDMs, stage 3": (SD2, replace(SMALL_2, in_channels=8)),
     "IMAGPose": (IMAGPOSE, replace(SMALL, in_channels=9, layers=2)),
     "a learned variance": (VARIANCE, replace(SMALL, in_channels=8, out_channels=8)),
+    "SDXL": (XL, SMALL_XL),
+    "IMAGPose on SDXL": (replace(IMAGPOSE, generation="XL", heads=XL.heads), replace(SMALL_XL, in_channels=9)),
     "four heads, sixteen latent channels": (FOUR_HEADS, replace(SMALL, in_channels=16, out_channels=16)),
 }
 
@@ -60,6 +64,10 @@ def inputs(layout: UNetLayout) -> tuple[torch.Tensor, ...]:
 
 def in_comfy(patcher, layout: UNetLayout) -> torch.Tensor:
     noisy, timesteps, context, classes = inputs(layout)
+    if layout.vector_dim:
+        # diffusers' is told by the size of what it is given.
+        height, width = (8 * side for side in noisy.shape[-2:])
+        classes = patcher.model.encode_adm(pooled_output=torch.zeros(len(noisy), 1280), height=height, width=width)
     return patcher.model.diffusion_model(noisy, timesteps, context=context, y=classes)
 
 

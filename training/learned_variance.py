@@ -21,6 +21,8 @@ def variational_bound(
         noise: ε_θ, of which no gradient is taken.
         share: what the network says of the variance: between β̃_t at −1 and β_t at 1, in logarithms.
     """
+    # Under autocast what the network says is in half precision, which no logarithm of a variance has room in.
+    noise, share = noise.to(clean.dtype), share.to(clean.dtype)
     alphas = scheduler.alphas_cumprod.to(clean.device, torch.float64)
     before = torch.cat([alphas.new_ones(1), alphas[:-1]])
     betas = 1 - alphas / before

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from .data.records import People
 from .errors import TrainingError
 from .methods import METHODS
 from .yaml_files import STRICT, read_mapping, valid
@@ -15,6 +16,7 @@ class Data:
 
     Attributes:
         people: a store made by ``python -m training.preprocess``.
+        size: height and width that its pictures are to have, which is looked at before the first step; None takes any.
         held_out: another, for sample grids; without it the grids show training pairs.
         autoencoder: decodes sample grids.
         cache: keep what was read of every record in memory.
@@ -26,6 +28,7 @@ class Data:
 
     __pydantic_config__: ClassVar = STRICT
     people: Path
+    size: tuple[int, int] | None = None
     held_out: Path | None = None
     autoencoder: Path | None = None
     cache: bool = False
@@ -110,10 +113,12 @@ class Recipe:
 def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     """A recipe from its file; ``changes`` are values by dotted name, such as ``{"options.caa": False}``.
 
+    A file with ``of: OTHER.yaml`` is the file beside it, but for what it says itself.
+
     Raises:
         TrainingError: no such file, no YAML, or values that mean nothing.
     """
-    content = read_mapping(path, "recipe")
+    content = _content(path)
     for name, value in (changes or {}).items():
         set_value(content, name.split("."), value)
     recipe = valid(Recipe, content, path, "recipe")
@@ -121,6 +126,41 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     if method is None:
         raise TrainingError(f"There is no method '{recipe.method}' in '{path}'; there is {', '.join(sorted(METHODS))}.")
     return replace(recipe, options=valid(method.Options, recipe.options or {}, path, "recipe"))
+
+
+def check_size(people: People, data: Data) -> None:
+    """Look at the first picture's size, where the recipe says one.
+
+    Raises:
+        TrainingError: it has another.
+    """
+    if data.size is None or not people.names:
+        return
+    found = people.record(people.names[0]).image.shape[:2]
+    if found != data.size:
+        (height, width), (high, wide) = found, data.size
+        raise TrainingError(
+            f"The pictures of '{data.people}' are {height}×{width}, and the recipe is for {high}×{wide}. Make the "
+            f"store with size={high}x{wide} (python dev.py training preprocess), or write data.size=[{height},{width}]."
+        )
+
+
+def _content(path: Path, of: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a file says, and those that it is made of; ``of`` are the files that are made of it."""
+    if path in of:
+        raise TrainingError(f"The recipe '{path}' is made of itself. Take a line 'of' out.")
+    content = read_mapping(path, "recipe")
+    other = content.pop("of", None)
+    return content if other is None else _over(_content(path.parent / str(other), (*of, path)), content)
+
+
+def _over(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A recipe with another's values over its own, name by name."""
+    both = {
+        name: _over(content[name], value) if isinstance(value, dict) and isinstance(content.get(name), dict) else value
+        for name, value in changes.items()
+    }
+    return content | both
 
 
 def set_value(content: dict[str, Any], names: list[str], value: Any) -> None:

@@ -33,8 +33,12 @@ class SeenPoses:
             drawn: the poses that are wanted, uint8 ``[B, H, W, 3]``.
         """
         with torch.autocast(latents.device.type, enabled=False):
-            wanted = self._maps(drawn.movedim(-1, 1).float() / 255).features
-            return field_gradient(latents.float(), self._of_latents, wanted)
+            return self.plain_gradient(latents, drawn)
+
+    def plain_gradient(self, latents: Tensor, drawn: Tensor) -> tuple[Field, Tensor]:
+        """The same, in whatever precision is set."""
+        wanted = self._maps(drawn.movedim(-1, 1).float() / 255).features
+        return field_gradient(latents.float(), self._of_latents, wanted)
 
     def _of_latents(self, latents: Tensor) -> PoseMaps:
         return self._maps((self.decoder.to(latents.device).decode(latents) * 0.5 + 0.5).clamp(0, 1))

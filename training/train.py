@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .examples import Shares
     from .loop import Run
     from .processes import is_first, launch
-    from .recipe import read_recipe
+    from .recipe import check_size, read_recipe
 
     logging.basicConfig(level=logging.WARNING)
     try:
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         held_out = StoredPeople(recipe.data.held_out) if recipe.data.held_out else None
         people = StoredPeople(recipe.data.people)
+        check_size(people, recipe.data)
         if options.processes > 1:
             # What is wrong with them is said here, once.
             Shares(0, recipe.steps, recipe.sources, processes=options.processes, accumulate=recipe.accumulate)

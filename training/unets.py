@@ -1,9 +1,11 @@
 """UNets for training: Stable Diffusion's from a folder, or one of its family at any width, with fresh weights."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from torch import Tensor
 
 from model_patches.unet_family import SD1, Heads, UNetFamily
 from model_patches.unet_layout import UNetLayout
@@ -12,6 +14,8 @@ from .errors import TrainingError
 
 #: Of queries and keys at the start: a token's own weight is then well above the mean's.
 GAIN = 2.0
+#: Of each of the six numbers SDXL is told of a picture's size, embedded.
+SIZE_WIDTH = 256
 
 
 def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
@@ -20,6 +24,11 @@ def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2
     They are diffusers' own but for attention, see :func:`_begin_where_training_ends`.
     """
     attends = layout.attends
+    told = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": SIZE_WIDTH,
+        "projection_class_embeddings_input_dim": layout.vector_dim,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         unet = UNet2DConditionModel(
@@ -27,6 +36,7 @@ def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2
             out_channels=layout.out_channels,
             block_out_channels=layout.widths,
             layers_per_block=layout.layers,
+            transformer_layers_per_block=layout.depths or 1,
             down_block_types=tuple("CrossAttnDownBlock2D" if attending else "DownBlock2D" for attending in attends),
             up_block_types=tuple("CrossAttnUpBlock2D" if attending else "UpBlock2D" for attending in attends[::-1]),
             cross_attention_dim=layout.context_dim,
@@ -34,10 +44,10 @@ def small_unet(layout: UNetLayout, seed: int, family: UNetFamily = SD1) -> UNet2
             attention_head_dim=family.heads.counts(layout.widths),
             use_linear_projection=layout.linear,
             class_embed_type="projection" if layout.class_dim else None,
-            projection_class_embeddings_input_dim=layout.class_dim or None,
+            **(told if layout.vector_dim else {"projection_class_embeddings_input_dim": layout.class_dim or None}),
         )
         _begin_where_training_ends(unet)
-    return unet
+    return told_its_size(unet)
 
 
 @torch.no_grad()
@@ -57,8 +67,27 @@ def _begin_where_training_ends(unet: UNet2DConditionModel) -> None:
             torch.nn.init.orthogonal_(module.to_out[0].weight)
 
 
+def told_its_size(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """The same UNet; SDXL's is told no words and the size of what it is given, uncropped, from now on.
+
+    As ComfyUI tells it without a prompt. Other generations take nothing of the kind.
+    """
+    if unet.config.addition_embed_type == "text_time":
+        unet.register_forward_pre_hook(_tell_size, with_kwargs=True)
+    return unet
+
+
+def _tell_size(unet: UNet2DConditionModel, given: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    latents: Tensor = given[0] if given else options["sample"]
+    height, width = (8 * side for side in latents.shape[-2:])
+    words = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
+    sizes = latents.new_tensor([height, width, 0, 0, height, width])
+    told = {"text_embeds": latents.new_zeros(len(latents), words), "time_ids": sizes.expand(len(latents), -1)}
+    return given, options | {"added_cond_kwargs": told}
+
+
 def trained_unet(folder: Path) -> UNet2DConditionModel:
-    """The UNet of a Stable Diffusion 1.x folder as diffusers saves it.
+    """The UNet of a Stable Diffusion folder as diffusers saves it.
 
     Raises:
         TrainingError: there is none.
@@ -87,7 +116,9 @@ def widened(unet: UNet2DConditionModel, family: UNetFamily) -> UNet2DConditionMo
             "class_embed_type": "projection",
             "projection_class_embeddings_input_dim": unet.config.cross_attention_dim,
         }
-    wide, state = UNet2DConditionModel.from_config({**unet.config, **changes}), unet.state_dict()
+    # diffusers takes what was left out before for left out again.
+    config = {name: value for name, value in unet.config.items() if name != "_use_default_values"}
+    wide, state = UNet2DConditionModel.from_config(config | changes), unet.state_dict()
     for key in ("conv_in.weight", "conv_out.weight", "conv_out.bias"):
         narrow = state[key]
         state[key] = narrow.new_zeros(wide.get_parameter(key).shape)

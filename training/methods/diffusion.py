@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from model_patches.attention.token_masks import soft_grid
 from model_patches.unet_family import SD1, Heads, UNetFamily
-from model_patches.unet_layout import UNetLayout
+from model_patches.unet_layout import VECTOR, UNetLayout
 
 from ..autoencoders import Autoencoder
 from ..data.records import Record
@@ -19,7 +20,7 @@ from ..diffusers_binding import checkpointed
 from ..draws import Draws
 from ..errors import TrainingError
 from ..objectives import Schedule, guided, min_snr_weights, noised, offset_noise, squared_error
-from ..unets import heads_of, small_unet, trained_unet, widened
+from ..unets import heads_of, small_unet, told_its_size, trained_unet, widened
 from .base import Batch, Method, Sampler, tensor
 from .base import field as field_of
 from .begun import begin_from, take_backbone
@@ -32,6 +33,13 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 Steer = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
 
 
+class Base(Protocol):
+    """What a UNet is made of, where it is not a folder."""
+
+    def build(self, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
+        """With fresh weights."""
+
+
 @dataclass(frozen=True)
 class SmallUNet:
     """A UNet of Stable Diffusion's architecture at other sizes; see :class:`UNetLayout`.
@@ -39,6 +47,10 @@ class SmallUNet:
     Attributes:
         channels: of the latents.
         heads: of every level.
+        head_width: of heads, in the place of their number; 0 goes by the number.
+        depths: transformers of every level, see :class:`UNetLayout`.
+        told_size: whether it is told words and a picture's size beside the time, as SDXL's is; latents are then of
+            SDXL's autoencoder.
     """
 
     widths: tuple[int, ...] = (64, 64, 64, 64)
@@ -47,6 +59,9 @@ class SmallUNet:
     context_dim: int = 64
     channels: int = 4
     heads: int = 8
+    head_width: int = 0
+    depths: tuple[int, ...] = ()
+    told_size: bool = False
 
     def build(self, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
         """With fresh weights; a class embedding of ``family`` is of vectors as wide as the context."""
@@ -55,12 +70,15 @@ class SmallUNet:
             self.attends,
             self.layers,
             self.context_dim,
-            linear=family.generation == 2,
+            linear=family.generation == 2 or self.told_size,
             in_channels=family.beside.channels(self.channels) if family.beside else self.channels,
             out_channels=self.channels * (1 + family.learned_variance),
             class_dim=self.context_dim if family.class_embedding else 0,
+            depths=self.depths,
+            vector_dim=VECTOR if self.told_size else 0,
         )
-        return small_unet(layout, seed, replace(family, heads=Heads(number=self.heads)))
+        heads = Heads(width=self.head_width) if self.head_width else Heads(number=self.heads)
+        return small_unet(layout, seed, replace(family, heads=heads))
 
 
 @dataclass(frozen=True)
@@ -230,9 +248,9 @@ class Diffusion(Method, Sampler):
         return [autoencoder.decode(latent) for latent in (*self.shown(batch), made)]
 
 
-def build_unet(base: Path | SmallUNet, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
+def build_unet(base: Path | Base, seed: int, family: UNetFamily = SD1) -> UNet2DConditionModel:
     """A small UNet with fresh weights, or a trained one."""
-    return base.build(seed, family) if isinstance(base, SmallUNet) else widened(trained_unet(base), family)
+    return told_its_size(widened(trained_unet(base), family)) if isinstance(base, Path) else base.build(seed, family)
 
 
 @contextlib.contextmanager
