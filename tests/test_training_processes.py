@@ -4,6 +4,7 @@ import csv
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -85,6 +86,28 @@ def test_two_processes_are_one_with_the_summed_batch(command, whole, tmp_path):
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-3)
     # Each has left where its random numbers stand.
     states = [path.name for path in checkpoints.latest(tmp_path).glob("random_states_*")]
+    assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
+
+
+@pytest.mark.slow
+def test_two_machines_are_one_with_the_summed_batch(command, whole, tmp_path):
+    """As training/CLUSTER.md starts them, by accelerate's launcher, here both on this machine and without GPUs."""
+    python, *training = command(tmp_path / "out")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["--multi_gpu", "--num_machines=2", "--num_processes=2", "--main_process_ip=127.0.0.1"]
+    words += [f"--main_process_port={port}", "--mixed_precision=no", "--dynamo_backend=no"]
+    launch = [python, "-m", "accelerate.commands.launch", *words]
+    machines = [
+        subprocess.Popen(
+            [*launch, f"--machine_rank={rank}", *training], env=variables() | {processes.ON_PROCESSORS: "true"}
+        )
+        for rank in range(2)
+    ]
+    assert [machine.wait(600) for machine in machines] == [0, 0]
+    assert losses(tmp_path / "out") == pytest.approx(losses(whole), rel=1e-3)
+    states = [path.name for path in checkpoints.latest(tmp_path / "out").glob("random_states_*")]
     assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
 
 
