@@ -17,6 +17,7 @@ NAMING = [ROOT / "CONTRIBUTING.md", GITHUB / "pull_request_template.md", GITHUB 
 #: Made by dev.py, and a pattern's other half.
 NOT_THERE = {".mannequin/"}
 COMMAND = re.compile(r"python dev\.py (\w+)((?: --[a-z]+)*)")
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
 PATH = re.compile(r"`([\w.<>*-]+/[\w.<>*/-]*|[\w<>*]+\.(?:py|md|json|yml|cff))`")
 
 
@@ -42,6 +43,17 @@ def test_paths_that_are_named_exist(path):
     assert len(named) > 2
     folders = (ROOT, ROOT / "tests", ROOT / "model_patches")
     assert [name for name in named if not any(path for folder in folders for path in folder.glob(name))] == []
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")], ids=relative)
+def test_links_lead_somewhere(path):
+    """To a file of the clone, and to a heading where they name one."""
+    for file, heading in LINK.findall(path.read_text(encoding="utf-8")):
+        target = path.parent / file if file else path
+        assert target.exists(), file
+        if heading:
+            headings = re.findall("^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}, heading
 
 
 class TestPullRequests:

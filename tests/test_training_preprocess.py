@@ -475,10 +475,12 @@ def test_who_works(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert who() == ("cpu", 3, 0.0) and who("--workers", "0") == ("cpu", 0, 0.0)
+    assert who() == ("cpu", 3) and who("--workers", "0") == ("cpu", 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert who() == ("cuda", 2, 1.0) and who("--workers", "8") == ("cuda", 8, 0.25)
-    assert who("--workers", "0") == ("cuda", 0, 0.0) and who("--device", "cpu") == ("cpu", 3, 0.0)
+    assert who() == ("cuda", 2) and who("--workers", "8") == ("cuda", 8)
+    assert who("--workers", "0") == ("cuda", 0) and who("--device", "cpu") == ("cpu", 3)
+    # Of a cluster only itself knows what it has.
+    assert who("--address", "head:6379") == ("cuda", None) and who("--address", "auto", "--workers", "5") == ("cuda", 5)
 
 
 # Through Ray, and killed

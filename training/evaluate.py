@@ -18,7 +18,7 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
                  once)
 
 DIR gets ``table.md``, ``compact.md`` (some figures, a line a predictor), ``table.csv``, ``per_pair.csv`` and
-``sheet.png``.
+``sheet.png``. With --workers or --address batches of pairs go to several processes; the figures are the same.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from pathlib import Path
 
 from .data.records import People
 from .errors import TrainingError, concluded
-from .evaluation import face_metric, inception, people_metric, perceptual
-from .evaluation.chosen import chosen_predictors
+from .evaluation import face_metric, inception, on_ray, people_metric, perceptual
+from .evaluation.chosen import Chosen, chosen_predictors
 from .evaluation.columns import LeftOut, PairMetric, SetMetric
 from .evaluation.detail_metrics import DETAIL_METRICS
 from .evaluation.pixel_metrics import PIXEL_METRICS
@@ -38,6 +38,7 @@ from .evaluation.pose_metric import PoseError
 from .evaluation.protocols import PROTOCOLS, Protocol
 from .evaluation.report import write_report
 from .evaluation.run import Evaluation, Outcome, choose_pairs
+from .ray_workers import Workers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,23 +57,46 @@ def evaluate(options: argparse.Namespace) -> str:
         TrainingError: something is missing, or is not what it should be.
         ConditionError: the face models are not what they should be.
     """
+    import torch
     from tqdm import tqdm
 
     def bar(what: str, total: int, unit: str):
         return tqdm(total=total, desc=what, unit=unit, disable=options.quiet, dynamic_ncols=True)
 
-    protocol = PROTOCOLS[options.protocol]
-    chosen = chosen_predictors(options, protocol)
-    evaluation = _evaluation(options, protocol, open_data(options.store))
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    alone = options.workers == 0 or (options.workers is None and not options.address)
+    # Where others work, too: what is wrong is said before they begin.
+    evaluation, chosen = opened(options, options.device if alone else "cpu")
+    names, bounds = [each.name for each in chosen], {each.name for each in chosen if each.bound}
+    outcomes: list[Outcome] = []
+    if not alone:
+        # Workers open their own.
+        del chosen
+        torch.cuda.empty_cache()
+        workers = Workers(options.workers, options.address, options.device.startswith("cuda"))
+        real = len(evaluation.real_names()) if evaluation.inception else 0
+        with bar(f"{len(names)} predictors", real + len(names) * len(evaluation.pairs), "picture") as shown:
+            outcomes = on_ray.outcomes(options, evaluation, names, workers, shown.update)
+        return write_report(evaluation, outcomes, bounds, options.against, options.out)
     if evaluation.inception:
         with bar("real pictures", len(evaluation.real_names()), "picture") as shown:
             evaluation.real_features(shown.update)
-    outcomes: list[Outcome] = []
     for each in chosen:
         with bar(each.name, len(evaluation.pairs), "pair") as shown:
             outcomes.append(evaluation.run(each.name, each.predictor, shown.update))
-    bounds = {each.name for each in chosen if each.bound}
     return write_report(evaluation, outcomes, bounds, options.against, options.out)
+
+
+def opened(options: argparse.Namespace, device: str) -> tuple[Evaluation, list[Chosen]]:
+    """What the command line asks for: the evaluation, with the metrics' networks on a device, and the predictors.
+
+    Raises:
+        TrainingError: something is missing, or is not what it should be.
+        ConditionError: the face models are not what they should be.
+    """
+    protocol = PROTOCOLS[options.protocol]
+    chosen = chosen_predictors(options, protocol)
+    return _evaluation(options, protocol, open_data(options.store), device), chosen
 
 
 def open_data(text: str) -> People:
@@ -95,10 +119,7 @@ def open_data(text: str) -> People:
     return open_people(text)
 
 
-def _evaluation(options: argparse.Namespace, protocol: Protocol, people: People) -> Evaluation:
-    import torch
-
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+def _evaluation(options: argparse.Namespace, protocol: Protocol, people: People, device: str) -> Evaluation:
     metrics: list[PairMetric] = [*(make(protocol) for make in PIXEL_METRICS), *(make() for make in DETAIL_METRICS)]
     left_out: list[LeftOut] = []
     if options.lpips_weights:
@@ -161,6 +182,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=_count, default=12, help="of the contact sheet (12)")
     parser.add_argument("--batch", type=_count, default=8, help="pairs at once (8)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+    work = parser.add_argument_group("who works")
+    work.add_argument(
+        "--workers",
+        type=_none_or_more,
+        metavar="N",
+        help="processes, through Ray, each with networks of its own; 0, or neither of the two: this one, without Ray",
+    )
+    work.add_argument(
+        "--address",
+        help="of a Ray cluster that shares the disk of all files; without --workers one for each of its GPUs or CPUs",
+    )
     networks = parser.add_argument_group("networks of metrics; a metric without its own is left out")
     networks.add_argument("--lpips-weights", type=Path, metavar="F", help="torchvision's alexnet-owt-*.pth")
     networks.add_argument("--inception-weights", type=Path, metavar="F", help="torchvision's inception_v3_google-*.pth")
@@ -169,7 +201,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     networks.add_argument(
         "--estimator-side", type=_count, metavar="N", help="shorter side of what it sees; the pictures' own without"
     )
-    networks.add_argument("--device", help="of LPIPS, Inception and the estimator; cuda where there is one")
+    networks.add_argument("--device", help="of LPIPS, Inception and the estimator; cuda where this machine has one")
     models = parser.add_argument_group("trained models")
     models.add_argument("--autoencoder", type=Path, metavar="F", help="the one they were trained with")
     models.add_argument(
@@ -189,6 +221,11 @@ def _counts(text: str) -> list[int]:
     if len(set(numbers)) < len(numbers):
         raise argparse.ArgumentTypeError("every number once is enough")
     return numbers
+
+
+def _none_or_more(text: str) -> int:
+    """A number from 0 on."""
+    return int(text) and _count(text)
 
 
 def _count(text: str) -> int:

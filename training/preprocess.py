@@ -23,12 +23,14 @@ from .data.records import People
 from .data.sources import open_people, parse_source
 from .data.store import FORMATS, begin, left_to_do
 from .errors import INTERRUPTED, TrainingError
+from .preprocessing import on_ray
 from .preprocessing.alone import alone
 from .preprocessing.pipeline import OPTIONS as NETWORKS
 from .preprocessing.pipeline import Pipeline, possible_steps
 from .preprocessing.step import Setup
 from .preprocessing.steps import STEPS, in_order
 from .preprocessing.work import BrokenRecords, Job, Worker, complete_fields
+from .ray_workers import Workers
 
 #: Names of a unit, which is what a killed worker loses at most: this many, less in a small data set, so that there
 #: are this many units to share.
@@ -40,15 +42,14 @@ MOST_WORKERS = 8
 
 
 def preprocess(
-    job: Job, people: People, workers: int = 0, address: str | None = None, gpu_share: float = 0.0, quiet: bool = False
+    job: Job, people: People, workers: int | None = 0, address: str | None = None, quiet: bool = False
 ) -> int:
     """Do what is left of a job.
 
     Args:
         people: the job's source, opened.
-        workers: processes through Ray; 0 works in this one.
+        workers: processes through Ray; 0 works in this one, None is as many as the cluster has GPUs or CPUs.
         address: of a Ray cluster; None is this machine.
-        gpu_share: of a GPU, for every worker.
         quiet: show no progress.
 
     Returns:
@@ -64,7 +65,7 @@ def preprocess(
     begin(job.out, people, job.settings() | {"complete_fields": sorted(complete | computed)}, job.format, job.unit)
     with alone(job.out):
         atomic.clear(job.out)
-        count, broken = _write_all(job, people, workers, address, gpu_share, quiet)
+        count, broken = _write_all(job, people, Workers(workers, address, job.setup.device.startswith("cuda")), quiet)
         left = sum(len(unit.names) for unit in left_to_do(job.out, people.names, job.format, job.unit))
         atomic.clear(job.out, older_than_s=0)
     if broken:
@@ -81,9 +82,7 @@ def preprocess(
     return count
 
 
-def _write_all(
-    job: Job, people: People, workers: int, address: str | None, gpu_share: float, quiet: bool
-) -> tuple[int, list[str]]:
+def _write_all(job: Job, people: People, workers: Workers, quiet: bool) -> tuple[int, list[str]]:
     """How many records were computed now, and what is wrong with those that could not be."""
     from tqdm import tqdm
 
@@ -97,10 +96,8 @@ def _write_all(
             raise TrainingError(f"More than {MOST_BROKEN} pictures cannot be used. The first: {broken[0]}")
 
     with tqdm(total=total, initial=total - left, unit=" pictures", disable=quiet, dynamic_ncols=True) as bar:
-        if units and workers:
-            from .preprocessing import on_ray
-
-            on_ray.run(job, units, workers, address, gpu_share, bar.update, add)
+        if units and workers.count != 0:
+            on_ray.run(job, units, workers, bar.update, add)
         elif units:
             worker = Worker(job)
             for unit in units:
@@ -115,9 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     options = _options(arguments)
     try:
-        device, workers, gpu_share = _who_works(options)
+        device, workers = _who_works(options)
         job, people = _job(options, device)
-        count = preprocess(job, people, workers, options.address, gpu_share, options.quiet)
+        count = preprocess(job, people, workers, options.address, options.quiet)
     except (TrainingError, ConditionError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -148,17 +145,15 @@ def _job(options: argparse.Namespace, device: str) -> tuple[Job, People]:
     return Job(source, options.out.expanduser().resolve(), options.format, unit, tuple(steps), setup), people
 
 
-def _who_works(options: argparse.Namespace) -> tuple[str, int, float]:
-    """Device, number of workers, and the share of a GPU that each has."""
+def _who_works(options: argparse.Namespace) -> tuple[str, int | None]:
+    """Device, and number of workers: where nobody says it, one for each of this machine's or the cluster's."""
     import torch
 
     gpus = torch.cuda.device_count() if options.device is None or options.device.startswith("cuda") else 0
     device = options.device or ("cuda" if gpus else "cpu")
-    workers = options.workers
-    if workers is None:
-        workers = gpus or min(MOST_WORKERS, os.cpu_count() or 1)
-    share = min(1.0, max(gpus, 1) / workers) if workers and device.startswith("cuda") else 0.0
-    return device, workers, share
+    if options.workers is not None or options.address:
+        return device, options.workers
+    return device, gpus or min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _there(file: Path | None) -> Path | None:
@@ -187,8 +182,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     work.add_argument(
         "--workers", type=int, metavar="N", help="processes, through Ray; 0 is this one, without Ray (one a GPU or CPU)"
     )
-    work.add_argument("--address", help="of a Ray cluster, which shares OUT's disk; without, Ray runs on this machine")
-    work.add_argument("--device", help="where networks work (cuda where there is one, else cpu)")
+    work.add_argument(
+        "--address", help="of a Ray cluster, which shares the disk of SOURCE and OUT; without, Ray runs on this machine"
+    )
+    work.add_argument("--device", help="where networks work (cuda where this machine has one, else cpu)")
     work.add_argument("--quiet", action="store_true", help="show no progress")
     networks = parser.add_argument_group("networks that do not come with the pack")
     networks.add_argument("--parser", type=Path, metavar="F", help="a SegFormer's folder, or SCHP as .onnx")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..data import atomic
 from ..data.pictures import read_picture
 from ..data.records import Record
 from ..errors import TrainingError
@@ -33,23 +34,24 @@ class KeptPictures:
     def __init__(self, predictor: Predictor, folder: Path, made_by: Mapping[str, Any]) -> None:
         self.name, self.predictor, self.folder = predictor.name, predictor, folder
         folder.mkdir(parents=True, exist_ok=True)
+        atomic.clear(folder)
         label = folder / LABEL
         if label.is_file():
             _check(label, made_by)
         elif any(folder.glob("*.png")):
             raise TrainingError(f"{folder} has pictures and no {LABEL} that says what made them. Empty it first.")
         else:
-            label.write_text(json.dumps(made_by, indent=2) + "\n", encoding="utf-8")
+            atomic.write(folder, label, (json.dumps(made_by, indent=2) + "\n").encode())
 
     def predict(self, pairs: Sequence[tuple[Record, Record]]) -> list[np.ndarray]:
         files = [self.folder / PATTERNS[0].format(source=source.name, target=target.name) for source, target in pairs]
         missing = [(pair, file) for pair, file in zip(pairs, files, strict=True) if not file.is_file()]
         made = self.predictor.predict([pair for pair, _ in missing]) if missing else []
         for (_, file), picture in zip(missing, made, strict=True):
-            # Under another name first: a stopped run leaves no half picture.
-            unfinished = file.with_suffix(".part")
+            # Elsewhere first: a stopped run leaves no half picture, and two at once do not mix theirs.
+            unfinished = atomic.temporary_in(self.folder)
             Image.fromarray(picture).save(unfinished, format="PNG")
-            unfinished.replace(file)
+            atomic.place(unfinished, file)
         return [read_picture(file) for file in files]
 
 

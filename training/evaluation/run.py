@@ -34,6 +34,27 @@ class Figure:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """What one batch of pairs gives of a predictor.
+
+    Attributes:
+        rows: figures by column of every pair.
+        features: ``[pairs, 2048]``, where there is a network for them.
+        pictures: the results that the contact sheet shows.
+        sizes: heights and widths that occur.
+        identities: who is in each pair.
+        kept: what each metric of the set keeps of every pair.
+    """
+
+    rows: list[dict[str, float]]
+    features: np.ndarray | None
+    pictures: list[np.ndarray]
+    sizes: set[tuple[int, int]]
+    identities: list[str]
+    kept: Sequence[list[Any]]
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """One predictor's results.
 
@@ -97,24 +118,31 @@ class Evaluation:
         Raises:
             TrainingError: the predictor gives something else than pictures of the targets' sizes.
         """
-        rows: list[dict[str, float]] = []
-        kept: list[list[Any]] = [[] for _ in self.set_metrics]
-        features, pictures, sizes, identities = [], [], set(), []
-        for start in range(0, len(self.pairs), self.batch):
-            names = self.pairs[start : start + self.batch]
-            pairs = [(self.people.record(pair.source), self.people.record(pair.target)) for pair in names]
-            made = predictor.predict(pairs)
-            _check(name, pairs, made)
-            looked = [metric.look(pairs, made) for metric in self.set_metrics]
-            rows += self._measure(pairs, made, looked)
-            for theirs, new in zip(kept, looked, strict=True):
-                theirs += new
-            if self.inception:
-                features.append(self.inception.features(made))
-            pictures += made[: max(0, self.shown - len(pictures))]
-            identities += [target.identity for _, target in pairs]
-            sizes |= {picture.shape[:2] for picture in made}
-            progress(len(pairs))
+        parts = []
+        for start in starts(self.pairs, self.batch):
+            parts.append(self.part(name, predictor, start))
+            progress(len(parts[-1].rows))
+        return self.outcome(name, parts)
+
+    def part(self, name: str, predictor: Predictor, start: int) -> Part:
+        """One predictor over the batch of pairs that begins with number ``start``; raises as :meth:`run`."""
+        names = self.pairs[start : start + self.batch]
+        pairs = [(self.people.record(pair.source), self.people.record(pair.target)) for pair in names]
+        made = predictor.predict(pairs)
+        _check(name, pairs, made)
+        looked = [metric.look(pairs, made) for metric in self.set_metrics]
+        return Part(
+            self._measure(pairs, made, looked),
+            self.inception.features(made) if self.inception else None,
+            made[: max(0, self.shown - start)],
+            {picture.shape[:2] for picture in made},
+            [target.identity for _, target in pairs],
+            looked,
+        )
+
+    def outcome(self, name: str, parts: Sequence[Part]) -> Outcome:
+        """What all batches of a predictor give together, in the order of the pairs."""
+        rows = [row for part in parts for row in part.rows]
         values = {
             column.key: np.array([row[column.key] for row in rows])
             for metric in (*self.metrics, *self.set_metrics)
@@ -123,7 +151,15 @@ class Evaluation:
         for metric in self.metrics:
             for column in metric.columns:
                 values[column.key][counted(len(rows), metric.batch) :] = np.nan
-        return Outcome(name, values, np.concatenate(features) if features else None, pictures, sizes, identities, kept)
+        return Outcome(
+            name,
+            values,
+            np.concatenate([part.features for part in parts]) if self.inception else None,
+            [picture for part in parts for picture in part.pictures],
+            set().union(*(part.sizes for part in parts)),
+            [identity for part in parts for identity in part.identities],
+            [[each for part in parts for each in part.kept[number]] for number in range(len(self.set_metrics))],
+        )
 
     def figures(self, outcome: Outcome) -> dict[str, Figure]:
         """By column, where anything is defined."""
@@ -135,13 +171,21 @@ class Evaluation:
     def real_features(self, progress: Callable[[int], object] = lambda count: None) -> np.ndarray:
         """Of the pictures that FID and KID compare with; computed once."""
         if self._real_features is None:
-            people, names, found = self.real or self.people, self.real_names(), []
-            for start in range(0, len(names), self.batch):
-                batch = [people.record(name).image for name in names[start : start + self.batch]]
-                found.append(self.inception.features(batch))
-                progress(len(batch))
-            self._real_features = np.concatenate(found)
+            parts = []
+            for start in starts(self.real_names(), self.batch):
+                parts.append(self.real_part(start))
+                progress(len(parts[-1]))
+            self.take_real_features(parts)
         return self._real_features
+
+    def real_part(self, start: int) -> np.ndarray:
+        """Features of the batch of those pictures that begins with number ``start``."""
+        people, names = self.real or self.people, self.real_names()
+        return self.inception.features([people.record(name).image for name in names[start : start + self.batch]])
+
+    def take_real_features(self, parts: Sequence[np.ndarray]) -> None:
+        """Have the features of all batches of those pictures, in their order."""
+        self._real_features = np.concatenate(parts)
 
     def real_names(self) -> list[str]:
         """Which pictures those are, each once: one that is there twice would count as its own neighbour."""
@@ -175,6 +219,11 @@ class Evaluation:
             "fid": Figure(frechet_distance(real, made), nan, nan, len(made)),
             "kid_times_1000": Figure(kernel, low, high, len(made)),
         }
+
+
+def starts(rows: Sequence[Any], batch: int) -> range:
+    """Where batches begin."""
+    return range(0, len(rows), batch)
 
 
 def means(outcome: Outcome) -> dict[str, Figure]:
