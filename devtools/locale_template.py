@@ -41,7 +41,7 @@ def _words_of(schema) -> dict:
 
 def text_of(words: dict) -> str:
     """A locale file's text, written alike in every language so that differences are words."""
-    return json.dumps(words, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(words, ensure_ascii=False, indent=1) + "\n"
 
 
 def files() -> dict[str, str]:

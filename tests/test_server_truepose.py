@@ -113,7 +113,8 @@ def test_node_signatures_are_as_committed(client):
         for name, entry in sorted(ours.items())
     }
     if not SNAPSHOT.exists():
-        SNAPSHOT.write_text(json.dumps(signatures, indent=1) + "\n", encoding="utf-8")
+        lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in signatures.items())
+        SNAPSHOT.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         pytest.fail(f"{SNAPSHOT.name} was missing and has been written; look at it and commit it")
     assert signatures == json.loads(SNAPSHOT.read_text(encoding="utf-8")), (
         f"If the change is meant, delete {SNAPSHOT.name}, run this test and commit what it writes."
