@@ -143,7 +143,8 @@ class Editor:
 
     def press(self, title: str) -> None:
         """A button whose title begins so."""
-        self.part(f'button[title^="{title}"]').click()
+        # A busy browser may take a minute to say that no page comes after it.
+        self.part(f'button[title^="{title}"]').click(no_wait_after=True)
 
     def choose(self, title: str, name: str) -> None:
         self.part(f'select[title="{title}"]').select_option(name)

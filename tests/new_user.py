@@ -84,7 +84,7 @@ class User:
         deadline = time.monotonic() + PATIENCE
         while dialog.count() and time.monotonic() < deadline:
             with suppress(NotInTime):
-                card.click(timeout=AGAIN_MS)
+                card.click(timeout=AGAIN_MS, no_wait_after=True)
                 dialog.wait_for(state="detached", timeout=AGAIN_MS)
         self.page.wait_for_function("count => app.graph.nodes.length === count", arg=nodes)
 
