@@ -79,6 +79,7 @@ def assert_same_store(root: Path, whole: Path, count: int) -> None:
     assert len(names) == len(set(names)) == count
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_while_it_computes(cluster, tmp_path):
     source, words = photos(tmp_path / "pictures", 160), encoded("--quiet")
     assert preprocess.main([source, str(tmp_path / "whole"), *words, "--workers", "0"]) == 0
@@ -166,6 +167,7 @@ def measured(command: Command) -> int:
     return max((int(count) for count in re.findall(r"(\d+)/36 ", command.said)), default=0)
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_while_it_measures(cluster, words, alone, tmp_path):
     """Figures, and the sheet, are to the bit those of one process."""
     cluster.have(2)
@@ -222,6 +224,7 @@ def test_on_this_machine_alone(words, alone, tmp_path):
     assert contents(tmp_path / "out") == contents(alone)
 
 
+@pytest.mark.slow
 def test_what_a_worker_finds_wrong_is_said(cluster, people, tmp_path):
     """In the words of one process; a folder without one of the results is found in the middle."""
     results = tmp_path / "results"
