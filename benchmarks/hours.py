@@ -6,39 +6,28 @@ training/CLUSTER.md scales hours by. Nothing is computed and no weights are need
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from devtools.host import ROOT
+from training.data.pictures import Size
+from training.methods.diffusion import Base
+from training.published_networks import PublishedUNet, published_autoencoder
+from training.recipe import read_recipe
 
 from .measure import arithmetic
 
-#: Stable Diffusion 1.5's UNet, and the demo's: widths, which levels attend, layers, context's width, channels, heads.
-FULL = ((320, 640, 1280, 1280), (True, True, True, False), 2, 768, 4, 8)
-DEMO = ((64, 64, 64), (True, True, True), 1, 64, 32, 2)
+#: Whose UNet is the demo's.
+DEMO = ROOT / "training" / "recipes" / "demo_truepose.yaml"
 
 
-def unet(
-    widths: Sequence[int], attends: Sequence[bool], layers: int, context: int, channels: int, heads: int
-) -> UNet2DConditionModel:
-    """A UNet of Stable Diffusion's layout."""
-    return UNet2DConditionModel(
-        in_channels=channels,
-        out_channels=channels,
-        block_out_channels=widths,
-        down_block_types=[f"{'CrossAttn' * attend}DownBlock2D" for attend in attends],
-        up_block_types=[f"{'CrossAttn' * attend}UpBlock2D" for attend in reversed(attends)],
-        layers_per_block=layers,
-        cross_attention_dim=context,
-        attention_head_dim=heads,
-    )
-
-
-def of_unet(shape: tuple, height: int, width: int) -> tuple[float, float]:
-    """10¹² operations of a UNet over latents ``height`` × ``width``: forward, and forward and backward."""
-    network, context, channels = unet(*shape), shape[3], shape[4]
-    given = torch.randn(1, channels, height, width), torch.zeros(1, dtype=torch.long), torch.randn(1, 1, context)
+def of_unet(base: Base, size: Size) -> tuple[float, float]:
+    """10¹² operations of a UNet over latents of a height and width: forward, and forward and backward."""
+    network = base.build(seed=0)
+    channels, context = network.config.in_channels, network.config.cross_attention_dim
+    given = torch.randn(1, channels, *size), torch.zeros(1, dtype=torch.long), torch.randn(1, 1, context)
 
     def forward() -> torch.Tensor:
         return network(*given).sample
@@ -50,12 +39,7 @@ def of_unet(shape: tuple, height: int, width: int) -> tuple[float, float]:
 
 def of_autoencoder(height: int, width: int) -> tuple[float, float]:
     """10¹² operations of Stable Diffusion's autoencoder over a picture: to encode, and to decode it."""
-    network = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-        layers_per_block=2,
-    )
+    network = published_autoencoder()
     picture, latent = torch.randn(1, 3, height, width), torch.randn(1, 4, height // 8, width // 8)
     calls: list[Callable] = [lambda: network.encode(picture).latent_dist.mean, lambda: network.decode(latent).sample]
     with torch.no_grad():
@@ -76,9 +60,9 @@ def main() -> int:
     argparse.ArgumentParser(prog="dev.py bench hours", description=__doc__.splitlines()[0]).parse_args()
     with torch.device("meta"):
         rows = [
-            ("UNet of Stable Diffusion 1.5, 512×352", *of_unet(FULL, 64, 44)),
-            ("the same, 512×512", *of_unet(FULL, 64, 64)),
-            ("the demo's UNet, 128×96", *of_unet(DEMO, 16, 12)),
+            ("UNet of Stable Diffusion 1.5, 512×352", *of_unet(PublishedUNet("SD1.5"), (64, 44))),
+            ("the same, 512×512", *of_unet(PublishedUNet("SD1.5"), (64, 64))),
+            ("the demo's UNet, 128×96", *of_unet(read_recipe(DEMO).options.base, (16, 12))),
         ]
         encoded, decoded = of_autoencoder(512, 352)
         clip = of_clip()

@@ -14,7 +14,7 @@ from training import costs, dry_run
 from training.errors import TrainingError
 from training.methods.diffusion import SmallUNet
 from training.operations import counted
-from training.published_unets import SIZES, PublishedUNet, architecture_of
+from training.published_networks import SIZES, PublishedUNet, architecture_of
 from training.recipe import Recipe, check_size, read_recipe
 from training.train import main as train
 from training.unets import heads_of

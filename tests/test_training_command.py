@@ -18,6 +18,7 @@ from devtools import environment
 from devtools.host import ROOT
 from training import preprocess
 from training.data.store import StoredPeople
+from training.errors import INTERRUPTED
 from training.small_clip import NODE_FILE, write_small_clip
 
 #: What the tests are run with, and a newcomer has not.
@@ -142,6 +143,6 @@ def test_ctrl_c_reaches_the_command(start):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == preprocess.INTERRUPTED
+    assert process.returncode == INTERRUPTED
     assert "Stopped. The same command goes on with 'many'" in errors
     assert 0 < len(StoredPeople(start.where / "many", partial=True).names) < 2000

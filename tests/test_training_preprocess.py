@@ -26,7 +26,7 @@ from training import preprocess as command
 from training.autoencoders import SD_SCALE, TinyAutoencoder
 from training.data.records import Record
 from training.data.store import StoredPeople
-from training.errors import TrainingError
+from training.errors import INTERRUPTED, TrainingError
 from training.preprocessing import work
 from training.preprocessing.alone import alone
 from training.preprocessing.pipeline import Pipeline, possible_steps
@@ -463,7 +463,7 @@ def test_ctrl_c(folder_of_people, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(Pipeline, "__call__", interrupted)
     arguments = (f"folder:{folder_of_people},size=32x24", tmp_path / "out", "--steps", "", "--workers", 0, "--unit", 1)
-    assert run(*arguments) == command.INTERRUPTED
+    assert run(*arguments) == INTERRUPTED
     assert "Stopped. The same command goes on" in capsys.readouterr().err
     assert len(StoredPeople(tmp_path / "out", partial=True).names) == 2
     assert run(*arguments) == 0 and "4 were computed now" in capsys.readouterr().out

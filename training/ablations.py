@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import TrainingError
+from .errors import INTERRUPTED, TrainingError
 
 #: What each variant changes in the recipe: of TruePose's Table 2, MCLD's Table 3, RePoseDM's Table 2, IMAGPose's
 #: Tables 2 and 7, PCDMs' Fig. 8, and of what is ours.
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. The same command goes on from here.\n")
-        return 130
+        return INTERRUPTED
     from .evaluate import main as evaluate
 
     words = [options.store, "--out", str(options.out), "--autoencoder", str(options.autoencoder), "--save-images"]

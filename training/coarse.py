@@ -16,7 +16,7 @@ from .data import atomic
 from .data.records import Pair, People, Record
 from .data.store import StoredPeople, begin, files_of, left_to_do
 from .draws import number_of
-from .errors import INTERRUPTED, TrainingError
+from .errors import concluded
 from .evaluation.chosen import open_predictor
 from .evaluation.predictors import Predictor
 from .evaluation.protocols import PROTOCOLS
@@ -93,7 +93,8 @@ def _records(people: OnePairEach, predictor: Predictor, names: Sequence[str], ba
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     options = _options(arguments)
-    try:
+
+    def work() -> str:
         people = OnePairEach(StoredPeople(options.store), options.seed)
         options.pattern = None
         predictor = open_predictor(options.predictor, options, PROTOCOLS["cfld"], options.steps)
@@ -105,14 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "seed": options.seed,
         }
         count = write_coarse(people, predictor, options.out, settings, options.batch, options.quiet)
-    except TrainingError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nStopped. The same command goes on with '{options.out}' where it was stopped.\n")
-        return INTERRUPTED
-    sys.stdout.write(f"'{options.out}' has {len(people.names):,} records and is whole; {count:,} were made now.\n")
-    return 0
+        return f"'{options.out}' has {len(people.names):,} records and is whole; {count:,} were made now.\n"
+
+    return concluded(work, f"Stopped. The same command goes on with '{options.out}' where it was stopped.")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

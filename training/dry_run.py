@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from . import costs
 from .costs import GIB, GPUS, gpu_hours, lasting_memory
+from .data.pictures import parse_size
 from .draws import Draws
 from .errors import TrainingError, concluded
 from .examples import Examples, collate, on_device
 from .methods.base import Method
 from .operations import Work, counted
-from .published_unets import SIZES
+from .published_networks import SIZES
 from .recipe import Recipe, read_recipe
 from .stand_ins import people_for, stand_in
 from .train import change
@@ -77,15 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--share", type=float, default=0.2, help="of its dense bfloat16 peak that is reached (default 0.2)"
     )
-    parser.add_argument(
-        "--pictures", type=_size, metavar="HxW", help="that the two steps are made of, where time is short"
-    )
+    parser.add_argument("--pictures", metavar="HxW", help="that the two steps are made of, where time is short")
     parser.add_argument("--memory", type=float, metavar="GIB", help="that may be used here (default: what is free)")
     options = parser.parse_intermixed_args(arguments)
 
     def work() -> str:
         recipe = read_recipe(options.recipe, dict(change(text) for text in options.changes))
-        cost = dry_run(recipe, options.base, options.memory, options.pictures)
+        cost = dry_run(recipe, options.base, options.memory, parse_size(options.pictures))
         return told(recipe, cost, options.processes, options.gpu, options.share)
 
     return concluded(work, "Stopped. Nothing was kept.")
@@ -107,7 +106,7 @@ def dry_run(
     size = recipe.data.size
     if size is None:
         raise TrainingError("How large the pictures would be is not said: write data.size=[512,352].")
-    free = memory * costs.GIB if memory else _MARGIN * costs.free_memory()
+    free = memory * GIB if memory else _MARGIN * costs.free_memory()
     with torch.device("meta"):
         method = stand_in(recipe, base).train()
     trained = sum(weight.numel() for weight in method.trained())
@@ -156,12 +155,12 @@ def _fitting(trained: int, frozen: int, free: float) -> tuple[torch.dtype, bool,
     for dtype, adam in ((torch.float32, True), (torch.bfloat16, True), (torch.bfloat16, False)):
         size = dtype.itemsize
         needed = size * (trained * (1 + _STATES * adam) + frozen)
-        if needed < free / (1.0 if not adam else 1.25):
+        if needed < free / (1.25 if adam else 1.0):
             optimiser = "AdamW" if adam else "gradient descent by signs, which keeps no states,"
             precision = "float32" if dtype == torch.float32 else f"bfloat16 at a rate of {_RATE:g}"
             return dtype, adam, f"{optimiser} in {precision}, of each gradient as it comes, unclipped"
     raise TrainingError(
-        f"{trained + frozen:,} numbers in bfloat16 need {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free."
+        f"{trained + frozen:,} numbers in bfloat16 need {needed / GIB:.1f} GiB, and {free / GIB:.1f} are free."
     )
 
 
@@ -209,14 +208,6 @@ def told(recipe: Recipe, cost: Cost, processes: int, gpu: str, share: float) -> 
         f"{GPUS[gpu]:g} TFLOPS be reached, in {hours / processes:.0f} hours",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width."""
-    height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise argparse.ArgumentTypeError("write HEIGHTxWIDTH, such as 512x352")
-    return int(height), int(width)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from preprocessors.errors import ConditionError
 from preprocessors.label_sets import LABEL_SETS
 
 from .data import atomic
 from .data.records import People
 from .data.sources import open_people, parse_source
 from .data.store import FORMATS, begin, left_to_do
-from .errors import INTERRUPTED, TrainingError
+from .errors import TrainingError, concluded
 from .preprocessing import on_ray
 from .preprocessing.alone import alone
 from .preprocessing.pipeline import OPTIONS as NETWORKS
@@ -111,18 +110,14 @@ def _write_all(job: Job, people: People, workers: Workers, quiet: bool) -> tuple
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 and a sentence where something is wrong, 130 after Ctrl-C."""
     options = _options(arguments)
-    try:
+
+    def work() -> str:
         device, workers = _who_works(options)
         job, people = _job(options, device)
         count = preprocess(job, people, workers, options.address, options.quiet)
-    except (TrainingError, ConditionError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nStopped. The same command goes on with '{options.out}' where it was stopped.\n")
-        return INTERRUPTED
-    sys.stdout.write(f"'{job.out}' has {len(people.names):,} records and is whole; {count:,} were computed now.\n")
-    return 0
+        return f"'{job.out}' has {len(people.names):,} records and is whole; {count:,} were computed now.\n"
+
+    return concluded(work, f"Stopped. The same command goes on with '{options.out}' where it was stopped.")
 
 
 def _job(options: argparse.Namespace, device: str) -> tuple[Job, People]:

@@ -18,7 +18,7 @@ from .methods.field_taught import FieldTaught
 from .methods.imagpose import IMAGPose
 from .methods.joint_latents import EncodedLatents
 from .methods.reposesd import RePoseSD
-from .published_unets import PublishedUNet, architecture_of
+from .published_networks import PublishedUNet, architecture_of, published_autoencoder
 from .random_people import RandomPeople
 from .recipe import Recipe
 from .seen_poses import SeenPoses
@@ -40,7 +40,7 @@ def stand_in(recipe: Recipe, architecture: str | None = None) -> Method:
     """The recipe's method, where every file is stood in for.
 
     Args:
-        architecture: of :data:`.published_unets.SIZES`; None goes by the name of the base's folder.
+        architecture: of :data:`.published_networks.SIZES`; None goes by the name of the base's folder.
 
     Raises:
         TrainingError: the folder's name tells nothing.
@@ -85,16 +85,8 @@ class _Autoencoder(nn.Module):
     """Stable Diffusion's, as large as published."""
 
     def __init__(self) -> None:
-        from diffusers import AutoencoderKL
-
         super().__init__()
-        widths = (128, 256, 512, 512)
-        self.network = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(widths),
-            up_block_types=("UpDecoderBlock2D",) * len(widths),
-            block_out_channels=widths,
-            layers_per_block=2,
-        )
+        self.network = published_autoencoder()
 
     def encode(self, pixels: Tensor) -> Tensor:
         own = next(self.parameters()).dtype

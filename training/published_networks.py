@@ -1,11 +1,11 @@
-"""Stable Diffusion's UNets at their published sizes with fresh weights: what a run costs is seen without the files."""
+"""Stable Diffusion's networks at their published sizes with fresh weights: costs are seen without the files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from model_patches.unet_family import SD1, UNetFamily
 
@@ -69,3 +69,14 @@ def architecture_of(folder: Path) -> str:
         if words in name:
             return architecture
     raise TrainingError(f"Which UNet '{folder}' has is not to be seen of its name. Give --base {' or '.join(SIZES)}.")
+
+
+def published_autoencoder() -> AutoencoderKL:
+    """Stable Diffusion's, with diffusers' fresh weights."""
+    widths = (128, 256, 512, 512)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
+        layers_per_block=2,
+    )
