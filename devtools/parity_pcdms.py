@@ -133,7 +133,7 @@ def _inpainted(
 
     width, height = golden.config["half_wh"]
     vae, pictures = vae_of(golden), pictures_of(golden)
-    joint = MannequinPCDMsJoint.execute(
+    *joint, _ = MannequinPCDMsJoint.execute(
         pictures["source_image"], pictures["source_pose"], pictures["target_pose"], width, height
     ).result
     target = golden.inputs.get("target_embed")

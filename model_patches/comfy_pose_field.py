@@ -83,6 +83,39 @@ class TargetPose(Shared):
 
 
 @dataclass(frozen=True, eq=False)
+class JointTiles(Shared):
+    """The tiles of a joint picture that are generated; each is looked at by itself.
+
+    Attributes:
+        cut: joint pictures ``[B, H, W, 3]`` → these tiles, each picture's together, ``[B · tiles, h, w, 3]``.
+        targets: of each of them the number of its target pose.
+        tile: width and height of a tile.
+        size: of the joint picture.
+    """
+
+    cut: Callable[[Tensor], Tensor]
+    targets: tuple[int, ...]
+    tile: tuple[int, int]
+    size: tuple[int, int]
+
+    def frames(self, given: int, images: int) -> list[int]:
+        """By tile of every joint picture the number of its frame: one a pose, or one a pose and picture.
+
+        Raises:
+            PatchError: there are more or fewer.
+        """
+        poses = 1 + max(self.targets)
+        if given not in (poses, poses * images):
+            told = f"{poses} pose{'s' * (poses > 1)}{f', in a batch of {images}' if images > 1 else ''}"
+            raise PatchError(
+                f"The target pose holds {given} frames, and the joint picture generates {told}. Connect the very poses "
+                "that are drawn into it, in their order."
+            )
+        step = poses if given > poses else 0
+        return [image * step + number for image in range(images) for number in self.targets]
+
+
+@dataclass(frozen=True, eq=False)
 class PoseField(Shared):
     """Guidance by ∇G.
 
@@ -92,6 +125,7 @@ class PoseField(Shared):
         scope: s, the span, and where in the picture the shift applies.
         every: steps from one guided to the next.
         node: display name of the node, for errors while sampling.
+        joint: what is looked at where the MODEL makes joint pictures; None looks at the whole.
     """
 
     vae: Any
@@ -101,6 +135,7 @@ class PoseField(Shared):
     rule: Rule
     every: int = 1
     node: str = ""
+    joint: JointTiles | None = None
 
     def __call__(self, arguments: dict[str, Any]) -> Tensor:
         denoised, sigma, model = arguments["denoised"], arguments["sigma"], arguments["model"]
@@ -135,8 +170,30 @@ class PoseField(Shared):
                 f"This model's latents have {clean.ndim} dimensions, and the field looks at single pictures, "
                 "[batch, channels, height, width]. Connect a model of pictures."
             )
-        check_frames(self.target, clean.shape[0])
+        if self.joint is None:
+            check_frames(self.target, clean.shape[0])
+        else:
+            self.joint.frames(self.target.frames, clean.shape[0])
+            if self._picture_size(clean) != self.joint.size:
+                (width, height), (whole, high) = self._picture_size(clean), self.joint.size
+                raise PatchError(
+                    f"The latent makes pictures of {width}×{height}, and the layout is of a joint picture of "
+                    f"{whole}×{high}. Sample the latent of the conditioning node that the joint picture goes into."
+                )
         check_region(self.scope, clean.shape[0])
+
+    def _picture_size(self, clean: Tensor) -> tuple[int, int]:
+        """Width and height of the pictures that the decoder makes."""
+        height, width = (side * self.vae.spacial_compression_decode() for side in clean.shape[-2:])
+        return width, height
+
+    def _wanted(self, clean: Tensor) -> Tensor:
+        """The target's drawing for all that is looked at, ``[B, 3, h, w]``."""
+        if self.joint is None:
+            return self.target.picture(*self._picture_size(clean))
+        # Poses are squashed to tiles, as they were drawn into the joint picture.
+        drawn = self.target.draw(*self.joint.tile).movedim(-1, 1)
+        return drawn[self.joint.frames(self.target.frames, clean.shape[0])]
 
     def looked_at(self, clean: Tensor, model: Any, memory: Memory) -> tuple[Callable[[Tensor], Any], Tensor]:
         """What looks at x̂₀, and P_φ(P), for pictures of this size."""
@@ -144,13 +201,15 @@ class PoseField(Shared):
         decoder = memory.once((self.vae, "decoder"), lambda: FrozenDecoder(self.vae))
 
         def target() -> Tensor:
-            height, width = (side * self.vae.spacial_compression_decode() for side in clean.shape[-2:])
-            return estimator(sized_for(self.target.picture(width, height).to(clean.device))).features
+            return estimator(sized_for(self._wanted(clean).to(clean.device))).features
 
         def maps_of(latent: Tensor) -> Any:
-            return estimator(sized_for(decoder(model.process_latent_out(latent))))
+            pictures = decoder(model.process_latent_out(latent))
+            if self.joint is not None:
+                pictures = self.joint.cut(pictures.movedim(1, -1)).movedim(-1, 1)
+            return estimator(sized_for(pictures))
 
-        return maps_of, memory.once((self, clean.shape[-2:], clean.device), target)
+        return maps_of, memory.once((self, clean.shape, clean.device), target)
 
     def shifted(
         self, denoised: Tensor, clean: Tensor, gradient: Tensor, ratio: Tensor, guidance: float, memory: Memory
@@ -201,11 +260,18 @@ def remember(executor, *arguments, **named):
         memory.clear()
 
 
+def makes_joint_pictures(model: Any) -> bool:
+    """Whether a MODEL is told by a map which parts of its picture are given (PCDMs' second stage, IMAGPose)."""
+    family = getattr(model.model.model_config, "family", None)
+    return family is not None and family.beside is not None and family.beside.maps > 0
+
+
 def with_networks(model: Any, field: PoseField) -> Any:
     """A clone of ``model`` whose runs have a memory, and with which the host loads what a field looks through.
 
     Raises:
-        PatchError: the decoder is none or of another latent, or the model's latents are no pictures.
+        PatchError: the decoder is none or of another latent, or the model's latents are no pictures; or they are joint
+            ones, and nothing says which of their tiles are generated.
     """
     if getattr(field.vae, "first_stage_model", None) is None:
         raise PatchError("The decoder holds no VAE: the file it came from has none. Connect Load VAE.")
@@ -217,6 +283,11 @@ def with_networks(model: Any, field: PoseField) -> Any:
         raise PatchError(
             f"The decoder takes latents of {theirs} channels and the model makes {ours}: it is another model's VAE. "
             "Connect the model's own, or a tiny one (TAESD) of its family."
+        )
+    if field.joint is None and makes_joint_pictures(model):
+        raise PatchError(
+            "The model makes joint pictures, sources and targets side by side, and the pose is one picture's. Connect "
+            "'layout' of Joint Views or PCDMs Joint Picture too."
         )
     patched = model.clone()
     beside = [*patched.get_additional_models_with_key(FIELD), field.vae.patcher, field.estimator]

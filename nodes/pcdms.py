@@ -11,11 +11,12 @@ from ..model_patches.comfy_weights import load_weights
 from ..model_patches.errors import PatchError
 from ..model_patches.weight_kinds.pcdms_unets import CONVERTED, PCDMS_INPAINTING, PCDMS_REFINING
 from ..preprocessors.images import check_image, squashed
+from ..preprocessors.joint_views import arranged
 from .checks import check_rows, check_skeleton
 from .errors import names_itself
 from .host_features import search_aliases
 from .model_files import any_name, files_of_kind, read_weights
-from .types import PCDMsWeights
+from .types import Layout, PCDMsWeights
 
 #: Of a half, in the paper's larger setting; sides are cut into latents of 8 pixels.
 SIDE, SMALLEST, LARGEST, STEP = 512, 64, 2048, 8
@@ -131,6 +132,7 @@ class MannequinPCDMsJoint(io.ComfyNode):
                 io.Image.Output(display_name="joint", tooltip="The source photo, and black for the target."),
                 io.Mask.Output(display_name="mask", tooltip="White is the target half, which is generated."),
                 io.Image.Output(display_name="joint_pose", tooltip="Source pose and target pose."),
+                Layout.Output(display_name="layout", tooltip="Which half is generated, for Pose Interaction Field."),
             ],
         )
 
@@ -154,6 +156,7 @@ class MannequinPCDMsJoint(io.ComfyNode):
             torch.cat([photo, torch.zeros_like(photo)], 2),
             mask,
             _side_by_side(halves["source_pose"], halves["target_pose"]),
+            arranged(1, 1, width, height, canvas=(1, 2), step=1),
         )
 
 

@@ -5,16 +5,17 @@ from functools import partial
 from comfy_api.latest import io
 
 from ..model_patches.comfy_field_guider import PoseFieldGuider
-from ..model_patches.comfy_pose_field import PoseField, TargetPose, apply_pose_field
+from ..model_patches.comfy_pose_field import JointTiles, PoseField, TargetPose, apply_pose_field
 from ..model_patches.errors import PatchError
 from ..model_patches.guidance.pose_interaction_field import Rule
+from ..preprocessors.joint_views import generated
 from ..preprocessors.keypoints import from_pose_keypoint
 from ..preprocessors.skeleton import draw
 from .checks import check_conditioning
 from .errors import name_of, names_itself
 from .host_features import advanced, search_aliases
 from .inputs import region_input, scope_of, span_inputs
-from .types import PoseEstimator, PoseKeypoint
+from .types import Layout, PoseEstimator, PoseKeypoint
 
 #: What a scale of 1 is, by rule.
 UNITS: dict[Rule, float] = {"Eq. 15": 1e-6, "Eq. 14": 1e-6, "relative": 1e-2}
@@ -57,6 +58,14 @@ def field_inputs() -> list:
             io.Int.Input("every", default=1, min=1, max=100, tooltip="Every how many steps it acts: 2 halves its cost.")
         ),
         region_input(),
+        Layout.Input(
+            "layout",
+            optional=True,
+            tooltip=(
+                "From Joint Views or PCDMs Joint Picture, for their models: every generated tile is looked at by "
+                "itself, and the pose has a frame for each target pose."
+            ),
+        ),
     ]
 
 
@@ -100,9 +109,9 @@ class MannequinPoseInteractionField(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(
-        cls, model, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region=None
+        cls, model, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region=None, layout=None
     ) -> io.NodeOutput:
-        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region)
+        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, layout)
         return io.NodeOutput(apply_pose_field(model, field))
 
 
@@ -155,17 +164,23 @@ class MannequinPoseInteractionFieldGuider(io.ComfyNode):
         end_percent,
         every,
         region=None,
+        layout=None,
     ) -> io.NodeOutput:
         for name, conditioning in (("positive", positive), ("negative", negative)):
             check_conditioning(conditioning, f"Its input {name}")
-        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region)
+        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, layout)
         guider = PoseFieldGuider(model, field)
         guider.set_conds(positive, negative)
         guider.set_cfg(cfg)
         return io.NodeOutput(guider)
 
 
-def _field(node: type, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region) -> PoseField:
+def _field(
+    node: type, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, layout
+) -> PoseField:
     """The field that the inputs describe."""
     scope = scope_of(scale * UNITS[rule], start_percent, end_percent, region)
-    return PoseField(decoder, estimator, target_pose(pose), scope, rule, every, name_of(node))
+    tiles = None
+    if layout is not None:
+        tiles = JointTiles(partial(generated, layout), layout.targets, (layout.width, layout.height), layout.size)
+    return PoseField(decoder, estimator, target_pose(pose), scope, rule, every, name_of(node), tiles)

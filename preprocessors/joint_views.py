@@ -73,6 +73,11 @@ class JointLayout:
         wide, high = (whole - side for whole, side in zip(self.tile_size, (self.width, self.height), strict=True))
         return wide // 2, wide - wide // 2, high // 2, high - high // 2
 
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Of the tiles that are generated, row by row, the numbers of their target poses."""
+        return tuple(tile.number for tile in self.tiles if tile.target)
+
     def summary(self) -> str:
         """What is done, for users."""
         names = _PLACES.get(
@@ -154,6 +159,16 @@ def flagged(layout: JointLayout) -> Tensor:
     width, height = layout.tile_size
     flags = torch.tensor([float(tile.target) for tile in layout.tiles]).reshape(1, layout.rows, layout.columns)
     return flags.repeat_interleave(height, 1).repeat_interleave(width, 2)
+
+
+def generated(layout: JointLayout, joint: Tensor) -> Tensor:
+    """The generated tiles of joint pictures ``[B, H, W, 3]``, each picture's together: ``[B · tiles, h, w, 3]``.
+
+    Raises:
+        ConditionError: as :func:`taken_apart`.
+    """
+    parts = zip(layout.tiles, taken_apart(layout, joint), strict=True)
+    return torch.stack([part for tile, part in parts if tile.target], 1).flatten(0, 1)
 
 
 def taken_apart(layout: JointLayout, joint: Tensor) -> list[Tensor]:

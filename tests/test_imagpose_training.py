@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import comfy.model_base
 import comfy.sd
@@ -10,6 +11,7 @@ import comfy.utils
 import numpy as np
 import pytest
 import torch
+from field_in_comfy import guided_in_comfy
 from host_ddim import STEPS, begun, sampled
 from imagpose_models import awake, made, with_steps, write_vae
 from mannequin.model_patches.attention.cva import AFTER_ATTENTION, AFTER_LAYERS
@@ -23,6 +25,7 @@ from mannequin.model_patches.weight_kinds.imagpose import CVA_MODULES, IMAGPOSE_
 from mannequin.nodes.cva import MannequinApplyCVA
 from mannequin.nodes.imagpose import MannequinJointViews, MannequinSplitViews
 from mannequin.nodes.imagpose_conditioning import MannequinIMAGPoseConditioning
+from reposedm_files import field_files
 from safetensors.torch import load_file, save_file
 from small import APPLY
 from small_methods import OPTIONS, UNET, VIEWS, XL, recipe
@@ -30,9 +33,11 @@ from training_people import NoiseViews
 
 from training.ablations import ABLATIONS
 from training.autoencoders import load_autoencoder
+from training.data.records import Record
 from training.draws import Draws
 from training.errors import TrainingError
 from training.examples import Examples, collate
+from training.field_guided import FieldUse, load_field_guided
 from training.loop import Run
 from training.methods import METHODS
 from training.methods.base import skeleton
@@ -512,8 +517,23 @@ def test_one_picture_of_one_noise_in_both_hosts(tmp_path, name):
     assert float((ours - alone[..., :8, 6:]).abs().max()) > 1e-2, "views that do not know of each other"
 
 
-def test_from_photos_to_a_picture_in_both_hosts(tmp_path, vae):
-    """All of the way: the nodes' joint picture, poses, tokens and conditions; the data's steps."""
+class BothHosts(NamedTuple):
+    """One source and one pose in training, and in the host by its nodes."""
+
+    file: Path
+    method: IMAGPose
+    batch: dict[str, torch.Tensor]
+    target: Record
+    noise: torch.Tensor
+    model: Any
+    imagpose: Any
+    vae: Any
+    joint: tuple
+    conditions: tuple
+
+
+@pytest.fixture
+def both_hosts(tmp_path, vae) -> BothHosts:
     write_small_dino(tmp_path / "dino.safetensors")
     setup = Setup(vae=vae, dino=tmp_path / "dino.safetensors")
     people = with_steps(["latent", "views_latent", "large_latent", "dino"], setup)
@@ -532,16 +552,46 @@ def test_from_photos_to_a_picture_in_both_hosts(tmp_path, vae):
     photo = torch.tensor(source.image)[None] / 255
     poses = [skeleton(each, "IMAGPose")[None] / 255 for each in (source, target)]
     tiles = {"width": 48, "height": 64, "canvas": "2×2", "free_tiles": "automatic", "on_no_person": "error"}
-    views = MannequinJointViews.execute(photo, *poses, **tiles, tile_multiple=16).result[0]
+    joint = MannequinJointViews.execute(photo, *poses, **tiles, tile_multiple=16).result
     host_vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(vae)), dtype=torch.float32)
     state, metadata = comfy.utils.load_torch_file(str(tmp_path / "dino.safetensors"), return_metadata=True)
     dino = dino_in_comfy(state, "dino", metadata, BY_SCALE, torch.float32)
-    positive, negative, _ = MannequinIMAGPoseConditioning.execute(imagpose, dino, host_vae, views).result
+    positive, negative, _ = MannequinIMAGPoseConditioning.execute(imagpose, dino, host_vae, joint[0]).result
     seen = MannequinApplyCVA.execute(model, imagpose, AFTER_LAYERS, "2×2 tiles", "all", **APPLY).result[0]
-    theirs = sampled(seen, positive, negative, noise, GUIDANCE)
+    return BothHosts(file, method, batch, target, noise, seen, imagpose, host_vae, joint, (positive, negative))
+
+
+def test_from_photos_to_a_picture_in_both_hosts(both_hosts, vae):
+    """All of the way: the nodes' joint picture, poses, tokens and conditions; the data's steps."""
+    method, batch, noise = both_hosts.method, both_hosts.batch, both_hosts.noise
+    theirs = sampled(both_hosts.model, *both_hosts.conditions, noise, GUIDANCE)
     ours = method.scenario(batch, method.layout(batch), noise, STEPS, GUIDANCE)
     assert float((ours - theirs).abs().max()) < 1e-3
-    decoded = host_vae.decode(model.model.process_latent_out(theirs))
-    (picture,) = MannequinSplitViews.execute(decoded, views, "one a pose").result
+    decoded = both_hosts.vae.decode(both_hosts.model.model.process_latent_out(theirs))
+    (picture,) = MannequinSplitViews.execute(decoded, both_hosts.joint[0], "one a pose").result
     shown = method.pictures(batch, noise, load_autoencoder(vae), STEPS, GUIDANCE)
     assert float((shown.clamp(-1, 1) - (picture.movedim(-1, 1) * 2 - 1)).abs().max()) < 2e-3
+
+
+@pytest.mark.usefixtures("with_gradients")
+def test_the_field_guides_both_hosts_alike(both_hosts, vae):
+    """Every tile that is generated is looked at by itself, and the source's is not."""
+    files, use = field_files() | {"decoder": vae}, FieldUse(0.1, "relative", 2)
+    guided = load_field_guided(both_hosts.file, files["estimator"], load_autoencoder(vae), use)
+    awake(guided.method.modules_)
+    batch, noise = dict(both_hosts.batch), both_hosts.noise
+    batch["field_pose"] = guided.read_target(both_hosts.target)["field_pose"][None]
+    patched = guided_in_comfy(both_hosts.model, files, both_hosts.target, use, both_hosts.joint[5])
+    theirs = sampled(patched, *both_hosts.conditions, noise, GUIDANCE)
+    ours = guided.sample(batch, noise, STEPS, GUIDANCE)
+    assert float((ours - theirs[..., :8, 6:]).abs().max()) < 1e-3 * float(ours.std())
+    plain = both_hosts.method.sample(batch, noise, STEPS, GUIDANCE)
+    assert float((ours - plain).abs().max()) > 2e-2 * float(ours.std())
+
+
+@pytest.mark.usefixtures("with_gradients")
+def test_the_field_guides_tiles_alone(tmp_path):
+    """Views along the batch are refused, in a sentence."""
+    file, files = trained(tmp_path, views="batch", texture=False, image=False), field_files()
+    with pytest.raises(TrainingError, match="views along the batch \\(M1\\)"):
+        load_field_guided(file, files["estimator"], load_autoencoder(files["decoder"]), FieldUse())

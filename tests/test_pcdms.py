@@ -18,6 +18,7 @@ from mannequin.model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, P
 from mannequin.nodes.errors import NodeError
 from mannequin.nodes.pcdms import MannequinPCDMsJoint, MannequinPCDMsTarget
 from mannequin.nodes.pcdms_conditioning import MannequinPCDMsConditioning, MannequinPCDMsRefining
+from mannequin.preprocessors.joint_views import generated
 from PIL import Image
 from small import difference, dino_output, model, random
 
@@ -66,7 +67,7 @@ def embedding(rows: int = 1, width: int = 64, seed: int = 5) -> SimpleNamespace:
 
 def joint(photos: int = 1, targets: int = 1, sides=SIDES) -> tuple:
     poses = picture(1, 1), picture(targets, 2)
-    return MannequinPCDMsJoint.execute(picture(photos), *poses, *sides).result
+    return MannequinPCDMsJoint.execute(picture(photos), *poses, *sides).result[:3]
 
 
 def conditions(nets, stage: str = "inpainting", parts=None, given="own", **options) -> tuple:
@@ -87,10 +88,11 @@ def sampled(model, positive, negative, latent, cfg: float = 2.0, steps: int = 3,
 class TestJoint:
     def test_fig_4(self):
         photo, source, target = (picture(1, seed, SIDES[1], SIDES[0]) for seed in range(3))
-        made, mask, poses = MannequinPCDMsJoint.execute(photo, source, target, *SIDES).result
+        made, mask, poses, layout = MannequinPCDMsJoint.execute(photo, source, target, *SIDES).result
         assert made.shape == (1, 88, 128, 3) and torch.equal(made[:, :, :64], photo) and not made[:, :, 64:].any()
         assert torch.equal(poses[:, :, :64], source) and torch.equal(poses[:, :, 64:], target)
         assert mask[:, :, 64:].all() and not mask[:, :, :64].any(), "white is generated"
+        assert torch.equal(generated(layout, poses), target) and layout.size == (128, 88)
 
     def test_halves_are_squashed_as_pil_does(self):
         photo = (picture(1, 3) * 255).round() / 255
@@ -164,7 +166,7 @@ class TestConditioning:
         photo, source, targets = picture(), picture(1, 1), picture(2, 2)
         made = []
         for rows in (targets, targets[:1], targets[1:]):
-            parts = MannequinPCDMsJoint.execute(photo, source, rows, *SIDES).result
+            parts = MannequinPCDMsJoint.execute(photo, source, rows, *SIDES).result[:3]
             positive, negative, latent = conditions(nets, parts=parts)
             noise = random(1, 4, 11, 16).expand(len(rows), -1, -1, -1)
             arguments = (noise, 2, 2.0, "euler", "normal", positive, negative, latent["samples"])

@@ -6,19 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from field_in_comfy import guided_in_comfy
 from host_ddim import STEPS, sampled
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
 from mannequin.model_patches.comfy_weights import load_weights
 from mannequin.model_patches.prior_sampling import sample_embedding
 from mannequin.model_patches.weight_kinds.pcdms_prior import PCDMS_PRIOR, PRIOR
 from mannequin.model_patches.weight_kinds.pcdms_unets import PCDMS_INPAINTING, PCDMS_REFINING
+from mannequin.nodes.pcdms import MannequinPCDMsJoint
+from reposedm_files import field_files
 from safetensors import safe_open
 from safetensors.torch import load_file
 from small_methods import OPTIONS, recipe
 from training_people import REGION_DIM, NoisePeople
 
+from training.autoencoders import load_autoencoder
 from training.draws import Draws
 from training.errors import TrainingError
+from training.field_guided import FieldUse, load_field_guided
 from training.loop import Run
 from training.methods.base import of_targets
 from training.methods.pcdms_inpainting import PCDMsInpainting
@@ -88,6 +93,30 @@ def test_one_picture_of_one_noise_in_both_hosts(runs, stage):
     ours, theirs = method.sample(batch, noise, STEPS, GUIDANCE), in_comfy(model, modules.model, batch, noise, stage)
     half = theirs[..., -ours.shape[-1] :]
     assert float((ours - half).abs().max()) < 1e-3
+
+
+@pytest.mark.usefixtures("with_gradients")
+def test_the_field_guides_both_hosts_alike(runs):
+    """The half that is generated is looked at, beside its source."""
+    files, use = field_files(), FieldUse(0.1, "relative", 2)
+    guided = load_field_guided(
+        runs["inpainting"], files["estimator"], load_autoencoder(files["decoder"]), use, runs["prior"]
+    )
+    source, target = pair()
+    batch = read_pairs(guided, [(source, target)])
+    noise = torch.randn(1, *guided.noise_shape(batch), generator=torch.Generator().manual_seed(0))
+    stages = guided.method
+    joint, first = noise.split(stages._counts(batch), 1)
+    embedding = stages.prior.embedding(batch, first.unflatten(1, (stages.prior.options.steps, -1)).movedim(1, 0))
+    model, modules = loaded(PCDMS_INPAINTING, runs["inpainting"])
+    layout = MannequinPCDMsJoint.execute(*3 * [torch.ones(1, 64, 48, 3)], 48, 64).result[3]
+    patched = guided_in_comfy(model, files, target, use, layout)
+    joint = joint.unflatten(1, stages.inpainting.noise_shape(batch))
+    made = in_comfy(patched, modules.model, batch | {"target_clip": embedding}, joint, "inpainting")
+    ours = guided.sample(batch, noise, STEPS, GUIDANCE)
+    assert float((ours - made[..., ours.shape[-1] :]).abs().max()) < 4e-3 * float(ours.std())
+    plain = stages.sample(batch, noise, STEPS, GUIDANCE)
+    assert float((ours - plain).abs().max()) > 2e-2 * float(ours.std())
 
 
 def test_the_prior_gives_one_embedding_in_both_hosts(runs):

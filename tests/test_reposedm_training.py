@@ -8,15 +8,13 @@ from pathlib import Path
 import comfy.sd
 import pytest
 import torch
+from field_in_comfy import guided_in_comfy, keypoints_of
 from host_ddim import STEPS, begun
 from host_ddim import sampled as by_host
 from mannequin.model_patches.comfy_inputs import INPUTS, Inputs
 from mannequin.model_patches.comfy_weights import load_weights
-from mannequin.model_patches.weight_kinds.higherhrnet import HIGHERHRNET
 from mannequin.model_patches.weight_kinds.reposedm import REPOSEDM
 from mannequin.nodes.pose import MannequinDrawPose
-from mannequin.nodes.pose_field import MannequinPoseInteractionField
-from mannequin.preprocessors.keypoints import Frame, to_pose_keypoint
 from reposedm_files import field_files
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -109,11 +107,6 @@ def sampled(model, modules, batch, noise: torch.Tensor) -> torch.Tensor:
     return by_host(model, [[context, {INPUTS: inputs}]], nothing, noise, GUIDANCE)
 
 
-def keypoints_of(record) -> list:
-    height, width = record.image.shape[:2]
-    return to_pose_keypoint([Frame(torch.tensor(record.fields["keypoints"])[None], width, height)])
-
-
 class TestFile:
     @pytest.mark.parametrize("name", VARIANTS)
     def test_one_picture_of_one_noise_in_both_hosts(self, runs, name):
@@ -129,25 +122,16 @@ class TestFile:
         other = {**batch, "source_latent": batch["source_latent"].flip(-1)}
         assert float((ours - sampled(model, modules, other, noise)).abs().max()) > 2e-3
 
-    @pytest.mark.parametrize(
-        "name, rule, scale, unit", [("v", "relative", 10.0, 1e-2), ("epsilon", "Eq. 15", 1e6, 1e-6)]
-    )
-    def test_the_field_guides_both_hosts_alike(self, runs, name, rule, scale, unit):
+    @pytest.mark.parametrize("name, rule, scale", [("v", "relative", 0.1), ("epsilon", "Eq. 15", 1.0)])
+    def test_the_field_guides_both_hosts_alike(self, runs, name, rule, scale):
         """Training's predictor of it, and the node Pose Interaction Field; every second step."""
         files = field_files()
-        use = FieldUse(scale * unit, rule, 2)
+        use = FieldUse(scale, rule, 2)
         guided = load_field_guided(runs[name], files["estimator"], load_autoencoder(files["decoder"]), use)
         source, target = pair()
         batch = read_pairs(guided, [(source, target)])
         model, modules = loaded(runs[name])
-        with torch.inference_mode():
-            with safe_open(files["estimator"], "pt") as file:
-                (estimator,) = load_weights(HIGHERHRNET, load_file(files["estimator"]), "x", file.metadata())
-            vae = comfy.sd.VAE(sd=load_file(files["decoder"]), dtype=torch.float32)
-            settings = {"start_percent": 0.0, "end_percent": 1.0, "every": 2}
-            (patched,) = MannequinPoseInteractionField.execute(
-                model, keypoints_of(target), estimator, vae, scale, rule, **settings
-            ).result
+        patched = guided_in_comfy(model, files, target, use)
         noise = random(*batch["target_latent"].shape)
         ours = guided.sample(batch, begun(model, noise), STEPS, GUIDANCE)
         assert float((ours - sampled(patched, modules, batch, noise)).abs().max()) < 1e-3 * float(ours.std())
@@ -168,8 +152,11 @@ class TestFile:
             opened(f"field:{runs['v']}")
         with pytest.raises(TrainingError, match="there is no 'strength'.*of scale, rule, every"):
             opened(f"field:{runs['v']},{files['estimator']},strength=1")
-        with pytest.raises(TrainingError, match="There is no file .*nothing"):
-            opened(f"field:{runs['v']},nothing")
+        for text in (f"{runs['v']},nothing", f"{runs['v']},{files['estimator']},nothing,scale=0.1"):
+            with pytest.raises(TrainingError, match="There is no file .*nothing"):
+                opened(f"field:{text}")
+        with pytest.raises(TrainingError, match="is of reposedm, and PCDMs' first stage, the prior, is needed"):
+            opened(f"field:{runs['v']},{files['estimator']},{runs['v']}")
 
     def test_it_is_a_predictor_of_evaluation(self, runs):
         """Of the target its pose alone is read; a file needs no estimator to be sampled."""

@@ -11,8 +11,12 @@ STORE is the folder that ``python -m training.preprocess`` has written, or any s
   FILE           a trained model's weights; with --steps 1,25 twice
   training-free:FILE,use=hpfa,strength=0.8,…
                  a model without a source, and a node that brings it one (training.training_free.Use)
-  field:FILE,ESTIMATOR,scale=0.05,…
+  field:FILE,ESTIMATOR[,PRIOR],scale=0.05,…
                  a trained model under the pose interaction field (training.field_guided.FieldUse)
+  pcdms:INPAINTING,PRIOR
+                 PCDMs' first two stages; where the second was trained without the prior, it alone
+  refined:REFINING,PREDICTOR
+                 another predictor's pictures through PCDMs' third stage
   imagpose:FILE,SCENARIO
                  IMAGPose's weights as T1, T2, T3 (other pictures of the person as sources) or several (other poses at
                  once)

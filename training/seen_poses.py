@@ -1,5 +1,6 @@
 """What a pose estimator sees in latents and in drawn poses, with gradients: RePoseDM's Eq. 10 and 11."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,6 +17,14 @@ from model_patches.weight_kinds.higherhrnet import HIGHERHRNET
 from .autoencoders import Autoencoder
 from .errors import TrainingError
 
+#: Of pictures, or of their latents, the part that is looked at.
+Shown = Callable[[Tensor], Tensor]
+
+
+def whole(pictures: Tensor) -> Tensor:
+    """All of them."""
+    return pictures
+
 
 class SeenPoses:
     """A decoder and an estimator behind it.
@@ -26,22 +35,25 @@ class SeenPoses:
     def __init__(self, estimator: HigherHRNet, decoder: Autoencoder) -> None:
         self.estimator, self.decoder = estimator, decoder
 
-    def gradient(self, latents: Tensor, drawn: Tensor) -> tuple[Field, Tensor]:
+    def gradient(self, latents: Tensor, drawn: Tensor, shown: Shown = whole) -> tuple[Field, Tensor]:
         """G of latents in the UNet's scale ``[B, C, h, w]``, and its gradient; in single precision.
 
         Args:
-            drawn: the poses that are wanted, uint8 ``[B, H, W, 3]``.
+            drawn: the poses that are wanted, uint8 ``[B, H, W, 3]``; one for each picture that is looked at.
+            shown: what of the decoded pictures ``[B, 3, H, W]`` is looked at.
         """
         with torch.autocast(latents.device.type, enabled=False):
-            return self.plain_gradient(latents, drawn)
+            return self.plain_gradient(latents, drawn, shown)
 
-    def plain_gradient(self, latents: Tensor, drawn: Tensor) -> tuple[Field, Tensor]:
+    def plain_gradient(self, latents: Tensor, drawn: Tensor, shown: Shown = whole) -> tuple[Field, Tensor]:
         """The same, in whatever precision is set."""
         wanted = self._maps(drawn.movedim(-1, 1).float() / 255).features
-        return field_gradient(latents.float(), self._of_latents, wanted)
 
-    def _of_latents(self, latents: Tensor) -> PoseMaps:
-        return self._maps((self.decoder.to(latents.device).decode(latents) * 0.5 + 0.5).clamp(0, 1))
+        def maps_of(latents: Tensor) -> PoseMaps:
+            pictures = self.decoder.to(latents.device).decode(latents) * 0.5 + 0.5
+            return self._maps(shown(pictures.clamp(0, 1)))
+
+        return field_gradient(latents.float(), maps_of, wanted)
 
     def _maps(self, pictures: Tensor) -> PoseMaps:
         return self.estimator.to(pictures.device).for_field(sized_for(pictures))

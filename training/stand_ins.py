@@ -21,7 +21,7 @@ from .methods.reposesd import RePoseSD
 from .published_networks import PublishedUNet, architecture_of, published_autoencoder
 from .random_people import RandomPeople
 from .recipe import Recipe
-from .seen_poses import SeenPoses
+from .seen_poses import SeenPoses, Shown, whole
 from .taught_field import TaughtField
 
 #: Options that name files, of which nothing is needed but what stands in for them below.
@@ -107,8 +107,8 @@ class _Encoded(EncodedLatents):
 class _Seen(SeenPoses):
     """Where there are no numbers there is no precision either."""
 
-    def gradient(self, latents: Tensor, drawn: Tensor) -> tuple[Field, Tensor]:
-        return (self.plain_gradient if latents.is_meta else super().gradient)(latents, drawn)
+    def gradient(self, latents: Tensor, drawn: Tensor, shown: Shown = whole) -> tuple[Field, Tensor]:
+        return (self.plain_gradient if latents.is_meta else super().gradient)(latents, drawn, shown)
 
 
 def _autoencoder() -> _Autoencoder:

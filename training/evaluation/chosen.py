@@ -17,7 +17,7 @@ from .protocols import Protocol
 AUTOENCODER, FOLDER, TRAINING_FREE = "autoencoder", "folder:", "training-free:"
 #: PCDMs' stages: INPAINTING[,PRIOR]; and REFINING,PREDICTOR, which refines another predictor's pictures.
 PCDMS, REFINED = "pcdms:", "refined:"
-#: WEIGHTS,ESTIMATOR and how the pose interaction field is set.
+#: WEIGHTS,ESTIMATOR, of PCDMs INPAINTING,ESTIMATOR,PRIOR, and how the pose interaction field is set.
 FIELD = "field:"
 #: IMAGPose in a scenario: FILE,SCENARIO.
 IMAGPOSE = "imagpose:"
@@ -89,9 +89,11 @@ def weights_of(text: str) -> list[Path]:
         return [Path(file).expanduser(), *weights_of(coarse)]
     if text.startswith(PCDMS):
         return [Path(file).expanduser() for file in text.removeprefix(PCDMS).split(",")]
-    for start, files in ((TRAINING_FREE, 1), (IMAGPOSE, 1), (FIELD, 2)):
+    for start, files in ((TRAINING_FREE, 1), (IMAGPOSE, 1)):
         if text.startswith(start):
             return [Path(file).expanduser() for file in text.removeprefix(start).split(",")[:files]]
+    if text.startswith(FIELD):
+        return [Path(file).expanduser() for file in _guided(text)[0]]
     file = Path(text).expanduser()
     return [file] if not text.startswith(FOLDER) and file.is_file() else []
 
@@ -167,12 +169,13 @@ def _of_weights(
         from ..field_guided import FieldUse, load_field_guided
         from ..sampling import run_name
 
-        said = text.removeprefix(FIELD).split(",", 2)[2:]
         if len(files) < 2:
             raise TrainingError(
-                f"'{text}' has no pose estimator: give field:WEIGHTS,ESTIMATOR, and behind it settings."
+                f"'{text}' has no pose estimator: give field:WEIGHTS,ESTIMATOR, of PCDMs "
+                "field:INPAINTING,ESTIMATOR,PRIOR, and behind it settings."
             )
-        method = load_field_guided(*files, autoencoder, _settings(FieldUse, said[0] if said else ""))
+        use = _settings(FieldUse, _guided(text)[1])
+        method = load_field_guided(*files[:2], autoencoder, use, *files[2:])
         return Trained(f"{run_name(files[0])}, guided by the field", method, autoencoder, **sampling)
     from ..pcdms import load_prior_and_inpainting, load_refining
 
@@ -182,6 +185,13 @@ def _of_weights(
 
     coarse = open_predictor(text.removeprefix(REFINED).partition(",")[2], options, protocol, steps)
     return Refined(f"{coarse.name}, refined", coarse, load_refining(files[0]), autoencoder, **sampling)
+
+
+def _guided(text: str) -> tuple[list[str], str]:
+    """Files of a predictor under the field, and how the field is set."""
+    parts = text.removeprefix(FIELD).split(",")
+    files = 3 if len(parts) > 2 and "=" not in parts[2] else 2
+    return parts[:files], ",".join(parts[files:])
 
 
 def _settings(kind: type, text: str):

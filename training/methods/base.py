@@ -79,6 +79,10 @@ class Sampler(ABC):
         """Of one sample's noise; by default as large as the target's latent, of which nothing else is read."""
         return tuple(batch["target_latent"].shape[1:])
 
+    def shows_target(self, made: Tensor) -> Tensor:
+        """Of what is sampled, decoded or not, all that shows the target, each row's together: ``[B · views, …]``."""
+        return made
+
     @abstractmethod
     def sample(self, batch: Batch, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
         """Latents ``[B, C, h, w]`` of the targets, from noise; None takes the paper's number."""

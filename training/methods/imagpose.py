@@ -259,6 +259,10 @@ class IMAGPose(Diffusion):
             )
         return layout
 
+    def shows_target(self, made: Tensor) -> Tensor:
+        """Of T1, all tiles but the first."""
+        return split_tiles(made, PUBLISHED_TILES)[:, 1:].flatten(0, 1) if self.tiled else made
+
     @torch.no_grad()
     def sampled(self, told: Told, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
         """Latents as the network has them; the null condition's tokens are zero, and nothing else is."""

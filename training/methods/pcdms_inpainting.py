@@ -73,6 +73,9 @@ class PCDMsInpainting(PCDMsStage):
         channels, height, width = super().noise_shape(batch)
         return channels, height, 2 * width
 
+    def shows_target(self, made: Tensor) -> Tensor:
+        return made[..., made.shape[-1] // 2 :]
+
     def beside(self, batch: Batch, rows: int) -> Tensor:
         """1 where the joint picture is shown, and the source beside black, ``[B, 1 + C, h, 2w]``."""
         latent = of_targets(batch["joint_latent"], rows)
@@ -142,7 +145,7 @@ class PCDMsInpainting(PCDMsStage):
             steps,
             guidance,
         )
-        return joint[..., joint.shape[-1] // 2 :]
+        return self.shows_target(joint)
 
     def shown(self, batch: Batch) -> list[Tensor]:
         rows = len(batch["target_latent"])
