@@ -4,18 +4,17 @@ import contextlib
 import ctypes
 import gc
 import statistics
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-_STATUS = Path("/proc/self/status")
+from training.costs import watched_memory
+
 MIB = 2**20
 Result = TypeVar("Result")
 #: The CPU's fused attention, which torch's counter does not know.
@@ -114,7 +113,7 @@ def arithmetic(run: Callable[[], Result]) -> tuple[Result, float]:
 def extra_peak_mib(run: Callable[[], object]) -> float | None:
     """How far memory rose above its level before the call, in MiB; None where the system does not tell.
 
-    On a CPU the process's resident memory is sampled every millisecond.
+    On a CPU it is the process's resident memory.
     """
     gc.collect()
     if torch.cuda.is_available():
@@ -124,36 +123,16 @@ def extra_peak_mib(run: Callable[[], object]) -> float | None:
         run()
         _synchronise()
         return (torch.cuda.max_memory_allocated() - before) / MIB
-    if not _STATUS.exists():
-        return None
     _return_free_memory()
-    before = peak = _resident()
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.001):
-            peak = max(peak, _resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with watched_memory() as peak:
         run()
-    finally:
-        done.set()
-        watcher.join()
-    return (peak - before) / MIB
+    return (peak.most - peak.before) / MIB if peak.most else None
 
 
 def _return_free_memory() -> None:
     """glibc keeps what was freed; a peak inside that would not show."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def _resident() -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024
 
 
 def _synchronise() -> None:
