@@ -26,7 +26,7 @@ class PoseFieldGuider(comfy.samplers.CFGGuider):
         field: the field; it acts in its scope alone.
 
     Raises:
-        PatchError: the decoder is of another latent, or the model's latents are no pictures.
+        PatchError: as :func:`.comfy_pose_field.with_networks`.
     """
 
     def __init__(self, model: Any, field: PoseField):

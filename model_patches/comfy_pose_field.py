@@ -89,7 +89,7 @@ class JointTiles(Shared):
     Attributes:
         cut: joint pictures ``[B, H, W, 3]`` → these tiles, each picture's together, ``[B · tiles, h, w, 3]``.
         targets: of each of them the number of its target pose.
-        tile: width and height of a tile.
+        tile: width and height of what they show, without margins.
         size: of the joint picture.
     """
 
@@ -164,7 +164,7 @@ class PoseField(Shared):
         return step % self.every == 0
 
     def check(self, clean: Tensor) -> None:
-        """Raise :class:`PatchError` where x̂₀ is no picture, or not of as many as the pose and the region."""
+        """Raise :class:`PatchError` where x̂₀ is no picture, or not of as many, or of the size, that the rest is of."""
         if clean.ndim != 4:
             raise PatchError(
                 f"This model's latents have {clean.ndim} dimensions, and the field looks at single pictures, "
@@ -177,7 +177,7 @@ class PoseField(Shared):
             if self._picture_size(clean) != self.joint.size:
                 (width, height), (whole, high) = self._picture_size(clean), self.joint.size
                 raise PatchError(
-                    f"The latent makes pictures of {width}×{height}, and the layout is of a joint picture of "
+                    f"The latent makes pictures of {width}×{height}, and the tiles are of a joint picture of "
                     f"{whole}×{high}. Sample the latent of the conditioning node that the joint picture goes into."
                 )
         check_region(self.scope, clean.shape[0])
@@ -287,7 +287,7 @@ def with_networks(model: Any, field: PoseField) -> Any:
     if field.joint is None and makes_joint_pictures(model):
         raise PatchError(
             "The model makes joint pictures, sources and targets side by side, and the pose is one picture's. Connect "
-            "'layout' of Joint Views or PCDMs Joint Picture too."
+            "'tiles' of Joint Views or PCDMs Joint Picture too."
         )
     patched = model.clone()
     beside = [*patched.get_additional_models_with_key(FIELD), field.vae.patcher, field.estimator]

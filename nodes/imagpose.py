@@ -19,7 +19,7 @@ from .errors import names_itself
 from .host_features import advanced, search_aliases
 from .inputs import no_person_input
 from .model_files import any_name, files_of_kind, read_weights
-from .types import IMAGPoseWeights, JointViews, Layout
+from .types import IMAGPoseWeights, JointViews, Tiles
 
 #: What tiles hold that are left over; and which tiles come back.
 FILLS = ("automatic", "target poses", "sources")
@@ -159,7 +159,7 @@ class MannequinJointViews(io.ComfyNode):
                 io.Image.Output(display_name="joint_pose", tooltip="Every tile's pose."),
                 io.Mask.Output(display_name="mask", tooltip="White is generated."),
                 io.String.Output(display_name="summary", tooltip="What is done: T1, T2, T3 or several poses."),
-                Layout.Output(display_name="layout", tooltip="Which tiles are generated, for Pose Interaction Field."),
+                Tiles.Output(display_name="tiles", tooltip="Which tiles are generated, for Pose Interaction Field."),
             ],
         )
 

@@ -16,7 +16,7 @@ from .checks import check_rows, check_skeleton
 from .errors import names_itself
 from .host_features import search_aliases
 from .model_files import any_name, files_of_kind, read_weights
-from .types import Layout, PCDMsWeights
+from .types import PCDMsWeights, Tiles
 
 #: Of a half, in the paper's larger setting; sides are cut into latents of 8 pixels.
 SIDE, SMALLEST, LARGEST, STEP = 512, 64, 2048, 8
@@ -132,7 +132,7 @@ class MannequinPCDMsJoint(io.ComfyNode):
                 io.Image.Output(display_name="joint", tooltip="The source photo, and black for the target."),
                 io.Mask.Output(display_name="mask", tooltip="White is the target half, which is generated."),
                 io.Image.Output(display_name="joint_pose", tooltip="Source pose and target pose."),
-                Layout.Output(display_name="layout", tooltip="Which half is generated, for Pose Interaction Field."),
+                Tiles.Output(display_name="tiles", tooltip="Which half is generated, for Pose Interaction Field."),
             ],
         )
 

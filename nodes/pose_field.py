@@ -15,7 +15,7 @@ from .checks import check_conditioning
 from .errors import name_of, names_itself
 from .host_features import advanced, search_aliases
 from .inputs import region_input, scope_of, span_inputs
-from .types import Layout, PoseEstimator, PoseKeypoint
+from .types import PoseEstimator, PoseKeypoint, Tiles
 
 #: What a scale of 1 is, by rule.
 UNITS: dict[Rule, float] = {"Eq. 15": 1e-6, "Eq. 14": 1e-6, "relative": 1e-2}
@@ -58,8 +58,8 @@ def field_inputs() -> list:
             io.Int.Input("every", default=1, min=1, max=100, tooltip="Every how many steps it acts: 2 halves its cost.")
         ),
         region_input(),
-        Layout.Input(
-            "layout",
+        Tiles.Input(
+            "tiles",
             optional=True,
             tooltip=(
                 "From Joint Views or PCDMs Joint Picture, for their models: every generated tile is looked at by "
@@ -73,7 +73,7 @@ def target_pose(pose) -> TargetPose:
     """The target of a POSE_KEYPOINT.
 
     Raises:
-        PatchError: a frame shows nobody.
+        PatchError: there is no frame, one shows nobody, or they are of several sizes.
     """
     frames = from_pose_keypoint(pose)
     for number, frame in enumerate(frames):
@@ -109,9 +109,9 @@ class MannequinPoseInteractionField(io.ComfyNode):
     @classmethod
     @names_itself
     def execute(
-        cls, model, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region=None, layout=None
+        cls, model, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region=None, tiles=None
     ) -> io.NodeOutput:
-        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, layout)
+        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, tiles)
         return io.NodeOutput(apply_pose_field(model, field))
 
 
@@ -164,11 +164,11 @@ class MannequinPoseInteractionFieldGuider(io.ComfyNode):
         end_percent,
         every,
         region=None,
-        layout=None,
+        tiles=None,
     ) -> io.NodeOutput:
         for name, conditioning in (("positive", positive), ("negative", negative)):
             check_conditioning(conditioning, f"Its input {name}")
-        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, layout)
+        field = _field(cls, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, tiles)
         guider = PoseFieldGuider(model, field)
         guider.set_conds(positive, negative)
         guider.set_cfg(cfg)
@@ -176,11 +176,11 @@ class MannequinPoseInteractionFieldGuider(io.ComfyNode):
 
 
 def _field(
-    node: type, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, layout
+    node: type, pose, estimator, decoder, scale, rule, start_percent, end_percent, every, region, tiles
 ) -> PoseField:
     """The field that the inputs describe."""
     scope = scope_of(scale * UNITS[rule], start_percent, end_percent, region)
-    tiles = None
-    if layout is not None:
-        tiles = JointTiles(partial(generated, layout), layout.targets, (layout.width, layout.height), layout.size)
-    return PoseField(decoder, estimator, target_pose(pose), scope, rule, every, name_of(node), tiles)
+    joint = None
+    if tiles is not None:
+        joint = JointTiles(partial(generated, tiles), tiles.targets, (tiles.width, tiles.height), tiles.size)
+    return PoseField(decoder, estimator, target_pose(pose), scope, rule, every, name_of(node), joint)

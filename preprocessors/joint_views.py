@@ -1,7 +1,8 @@
 """Image-Level Conditioning (IMAGPose, section 3.3): sources and targets as tiles of one joint picture, and back.
 
 A tile shows a source beside its pose, or a target's pose with black in its picture's place. Which of the paper's
-scenarios it is follows from how many there are: Fig. 3, and T1–T3 of its user scenarios.
+scenarios it is follows from how many there are: Fig. 3, and T1–T3 of its user scenarios. PCDMs' joint picture (Fig. 4)
+is a source and a target side by side.
 """
 
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ def guided_in_comfy(model: Any, files: dict[str, Path], target: Record, use: Fie
     with safe_open(files["estimator"], "pt") as file:
         (estimator,) = load_weights(HIGHERHRNET, load_file(files["estimator"]), "x", file.metadata())
     vae = comfy.sd.VAE(sd=load_file(files["decoder"]), dtype=torch.float32)
-    settings = {"start_percent": 0.0, "end_percent": 1.0, "every": use.every, "layout": layout}
+    settings = {"start_percent": 0.0, "end_percent": 1.0, "every": use.every, "tiles": layout}
     scale = use.scale / UNITS[use.rule]
     given = model, keypoints_of(target), estimator, vae, scale, use.rule
     return MannequinPoseInteractionField.execute(*given, **settings).result[0]

@@ -5,7 +5,9 @@ Builds of onnxruntime and of OpenCV overwrite one another, and the Manager insta
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -56,6 +58,23 @@ def test_an_extra_brings_the_onnxruntime_it_names_and_no_other():
     assert naming == {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
     # It requires onnxruntime and opencv-python.
     assert not [extra for extra, names in extras.items() if "insightface" in names]
+
+
+def test_pip_installs_what_a_clone_needs(tmp_path):
+    """ "pip install -e" of the clone, which has many folders at its top and is no package."""
+    pytest.importorskip("setuptools")
+    for path in ROOT.iterdir():
+        if path.is_dir() and not path.name.startswith("."):
+            (tmp_path / path.name).mkdir()
+            (tmp_path / path.name / "__init__.py").touch()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    build = "import sys; from setuptools import build_meta; build_meta.prepare_metadata_for_build_editable(sys.argv[1])"
+    made = tmp_path / "made"
+    made.mkdir()
+    subprocess.run([sys.executable, "-c", build, str(made)], cwd=tmp_path, check=True, capture_output=True)
+    (file,) = made.glob("*.dist-info/METADATA")
+    assert 'Requires-Dist: accelerate; extra == "training"' in file.read_text(encoding="utf-8")
 
 
 # In a fresh environment

@@ -28,7 +28,7 @@ def parts() -> tuple:
 
 def guided(parts, layout: JointLayout | None = PAIR, target=None, **options):
     base, net, vae = parts
-    values = WIDGETS | options | {"layout": layout}
+    values = WIDGETS | options | {"tiles": layout}
     return MannequinPoseInteractionField.execute(base, target or pose(), net, vae, **values).result[0]
 
 
@@ -111,7 +111,7 @@ def test_frames_by_tile():
         (
             TWO_POSES,
             pose(frames=2),
-            "The latent makes pictures of 192×64, and the layout is of a .* 192×128",
+            "The latent makes pictures of 192×64, and the tiles are of a .* 192×128",
         ),
     ],
 )
@@ -128,6 +128,6 @@ def test_a_model_of_joint_pictures_wants_a_layout(parts):
         lambda: MannequinPoseInteractionFieldGuider.execute(base, *both, 2.0, pose(), net, vae, **WIDGETS),
     )
     for execute in nodes:
-        with pytest.raises(NodeError, match="makes joint pictures.*Connect 'layout' of Joint Views or PCDMs Joint"):
+        with pytest.raises(NodeError, match="makes joint pictures.*Connect 'tiles' of Joint Views or PCDMs Joint"):
             execute()
     assert guided((model_of("refining"), net, vae), None) is not None, "its latent is the target's alone"

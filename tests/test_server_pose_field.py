@@ -80,7 +80,7 @@ def on_joint_picture(client, graph: str, joint: str) -> dict:
         "pose": [node_of(prompt, "MannequinDetectPose", title), 0],
         "estimator": ["estimator", 0],
         "decoder": [node_of(prompt, "VAELoader"), 0],
-        "layout": [node_of(prompt, joint), {"MannequinJointViews": 5, "MannequinPCDMsJoint": 3}[joint]],
+        "tiles": [node_of(prompt, joint), {"MannequinJointViews": 5, "MannequinPCDMsJoint": 3}[joint]],
         **{"scale": 5.0, "rule": "relative", "start_percent": 0.0, "end_percent": 1.0, "every": 1},
     }
     sampler = next(
@@ -95,7 +95,7 @@ def on_joint_picture(client, graph: str, joint: str) -> dict:
 
 @pytest.mark.parametrize("graph, joint", [("pcdms_demo", "MannequinPCDMsJoint"), ("imagpose", "MannequinJointViews")])
 def test_joint_pictures_are_guided_tile_by_tile(client, graph, joint):
-    """The demo's weights; without its layout the field refuses such a MODEL."""
+    """The demo's weights; without its tiles the field refuses such a MODEL."""
     prompt = on_joint_picture(client, graph, joint)
     pictures = client.images(client.run(prompt), node_of(prompt, "SaveImage"))
     prompt["field"]["inputs"]["scale"] = 0.0
@@ -104,6 +104,6 @@ def test_joint_pictures_are_guided_tile_by_tile(client, graph, joint):
     assert len(pictures) == (2 if graph == "imagpose" else 1)
     assert all(np.abs(ours - theirs).max() > 10 for ours, theirs in zip(*levels, strict=True))
     prompt["field"]["inputs"]["scale"] = 5.0
-    del prompt["field"]["inputs"]["layout"]
+    del prompt["field"]["inputs"]["tiles"]
     with pytest.raises(PromptFailed, match="makes joint pictures, sources and targets side by side"):
         client.run(prompt)

@@ -121,7 +121,7 @@ def load_field_guided(
         prior: of PCDMs, whose second stage is then guided.
 
     Raises:
-        TrainingError: a file is none, or of what makes no picture of a source and a pose.
+        TrainingError: a file is none, or of what makes no picture by itself, or of IMAGPose's views along the batch.
     """
     device = next(decoder.parameters()).device
     seen = SeenPoses(load_estimator(estimator), decoder)

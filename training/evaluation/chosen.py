@@ -83,7 +83,7 @@ def _times(text: str, counts: list[int]) -> Iterator[tuple[str, int | None]]:
 
 
 def weights_of(text: str) -> list[Path]:
-    """The weight files of a trained model, as they are given; none of other predictors."""
+    """The files of a predictor that is made of trained weights, as they are given; none of other predictors."""
     if text.startswith(REFINED):
         file, _, coarse = text.removeprefix(REFINED).partition(",")
         return [Path(file).expanduser(), *weights_of(coarse)]
