@@ -1,6 +1,5 @@
 """Draws the blueprints: ``python -m devtools.draw_blueprints`` writes ``subgraphs/*.json``, a graph in one box each."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from .draw_reposedm import repose_text_to_image
 from .draw_training_free import training_free, training_free_sdxl
 from .draw_truepose import truepose
 from .graph_drawing import Graph
+from .graph_files import write_graph
 from .host import ROOT
 from .say import say
 from .server import Server
@@ -128,7 +128,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     for name in BLUEPRINTS:
         path = folder / f"{name}.json"
-        path.write_text(json.dumps(drawn(name, info), indent=1) + "\n", encoding="utf-8")
+        write_graph(path, drawn(name, info))
         say(f"{path}")
 
 

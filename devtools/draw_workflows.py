@@ -3,8 +3,6 @@
 ``workflows/api/*.json`` are the same as a server queues them, for programs.
 """
 
-import json
-
 from .client import Client
 from .draw_bust import bust_to_full_body
 from .draw_demo import DEMO_SIZE, DEMO_STEPS, blended, fitted_photo, tops_mask
@@ -19,6 +17,7 @@ from .draw_reposedm import repose_text_to_image, reposedm, reposedm_garment
 from .draw_training_free import training_free, training_free_sdxl
 from .draw_truepose import demo_model, truepose
 from .graph_drawing import Graph
+from .graph_files import write_graph
 from .graph_format import ui_to_api
 from .host import ROOT
 from .say import say
@@ -111,7 +110,7 @@ def main() -> None:
     for name, draw in GRAPHS.items():
         graph = draw(info).json()
         for path, form in ((WORKFLOWS / f"{name}.json", graph), (API / f"{name}.json", ui_to_api(graph, info))):
-            path.write_text(json.dumps(form, indent=1) + "\n", encoding="utf-8")
+            write_graph(path, form)
             say(f"{path}")
 
 
