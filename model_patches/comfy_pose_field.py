@@ -187,21 +187,20 @@ class PoseField(Shared):
         height, width = (side * self.vae.spacial_compression_decode() for side in clean.shape[-2:])
         return width, height
 
-    def _wanted(self, clean: Tensor) -> Tensor:
-        """The target's drawing for all that is looked at, ``[B, 3, h, w]``."""
-        if self.joint is None:
-            return self.target.picture(*self._picture_size(clean))
-        # Poses are squashed to tiles, as they were drawn into the joint picture.
-        drawn = self.target.draw(*self.joint.tile).movedim(-1, 1)
-        return drawn[self.joint.frames(self.target.frames, clean.shape[0])]
-
     def looked_at(self, clean: Tensor, model: Any, memory: Memory) -> tuple[Callable[[Tensor], Any], Tensor]:
         """What looks at x̂₀, and P_φ(P), for pictures of this size."""
         estimator = memory.once((self.estimator, "estimator"), lambda: FrozenEstimator(self.estimator.model))
         decoder = memory.once((self.vae, "decoder"), lambda: FrozenDecoder(self.vae))
 
+        def features(drawn: Tensor) -> Tensor:
+            return estimator(sized_for(drawn.to(clean.device))).features
+
         def target() -> Tensor:
-            return estimator(sized_for(self._wanted(clean).to(clean.device))).features
+            if self.joint is None:
+                return features(self.target.picture(*self._picture_size(clean)))
+            # Poses are squashed to tiles, as they were drawn into the joint picture.
+            every = features(self.target.draw(*self.joint.tile).movedim(-1, 1))
+            return every[self.joint.frames(self.target.frames, clean.shape[0])]
 
         def maps_of(latent: Tensor) -> Any:
             pictures = decoder(model.process_latent_out(latent))

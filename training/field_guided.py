@@ -104,9 +104,7 @@ class FieldGuided(Sampler):
         root, rest = alphas.sqrt(), (1 - alphas).sqrt()
         by_noise = noise.config.prediction_type == "epsilon"
         clean = (latents - rest * told) / root if by_noise else root * latents - rest * told
-        shows = self.unet.shows_target
-        views = len(shows(clean)) // len(drawn)
-        _, gradient = self.seen.gradient(clean, drawn.repeat_interleave(views, 0), shows)
+        _, gradient = self.seen.gradient(clean, drawn, self.unet.shows_target)
         moved = shift(clean, gradient, (rest / root).flatten(), self.use.scale, scale, self.use.rule)
         moved = torch.where(moved.flatten(1).isfinite().all(1).view(-1, 1, 1, 1), moved, 0.0)
         return guided + moved * (root / rest if by_noise else 1 / rest)

@@ -39,15 +39,16 @@ class SeenPoses:
         """G of latents in the UNet's scale ``[B, C, h, w]``, and its gradient; in single precision.
 
         Args:
-            drawn: the poses that are wanted, uint8 ``[B, H, W, 3]``; one for each picture that is looked at.
-            shown: what of the decoded pictures ``[B, 3, H, W]`` is looked at.
+            drawn: the poses that are wanted, uint8 ``[B, H, W, 3]``.
+            shown: what of the decoded pictures ``[B, 3, H, W]`` is looked at, as many views of every row.
         """
         with torch.autocast(latents.device.type, enabled=False):
             return self.plain_gradient(latents, drawn, shown)
 
     def plain_gradient(self, latents: Tensor, drawn: Tensor, shown: Shown = whole) -> tuple[Field, Tensor]:
         """The same, in whatever precision is set."""
-        wanted = self._maps(drawn.movedim(-1, 1).float() / 255).features
+        views = len(shown(latents)) // len(drawn)
+        wanted = self._maps(drawn.movedim(-1, 1).float() / 255).features.repeat_interleave(views, 0)
 
         def maps_of(latents: Tensor) -> PoseMaps:
             pictures = self.decoder.to(latents.device).decode(latents) * 0.5 + 0.5
